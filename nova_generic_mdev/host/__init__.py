@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host as the engine sees it: look at it, create an mdev, remove one.
+
+``sysfs`` reads the kernel's tree, ``nodedev`` asks libvirt; ``fixture.FakeHost``
+is the third of the kind, for tests.
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import typing as ty
+
+from nova_generic_mdev import model
+
+
+class Reader(ty.Protocol):
+    """Looks, and changes nothing."""
+
+    def snapshot(self, parents: cabc.Iterable[str] | None = None) -> model.HostSnapshot:
+        """What the host has now: everything, or just these parents.
+
+        :param parents: names of parents; those that are not there are left out
+        :raises HostError: when nothing at all can be read
+        """
+        ...
+
+
+class Host(Reader, ty.Protocol):
+    """Looks and acts."""
+
+    #: how what it creates is recorded: ``sysfs`` or ``libvirt``
+    backend: str
+
+    def create(
+        self,
+        uuid: str,
+        parent: str,
+        mdev_type: str,
+        attributes: model.Attributes = (),
+    ) -> None:
+        """Make an mdev.  One that is there with this parent and type will do.
+
+        :raises CapacityError: the kernel refused (ENOSPC, EUSERS, EPERM, EAGAIN)
+        :raises NotFound: the parent or the type is not there
+        :raises HostError: anything else
+        """
+        ...
+
+    def remove(self, uuid: str) -> None:
+        """Remove an mdev.  One that is gone will do.
+
+        :raises InUse: something uses it
+        :raises HostError: anything else
+        """
+        ...

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nouns: what a host has, and what is recorded of it.
+
+Frozen values, validated when made; a decision takes them and returns others.
+Nothing here reads a host, a file or a clock.
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import dataclasses
+import enum
+import types
+import typing as ty
+
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import names
+
+# The kernel prints an ``unsigned int`` and Placement takes a signed 32 bit
+# number: a count outside of both is nonsense, not a large count.
+MAX_COUNT = 2**31 - 1
+
+_T = ty.TypeVar('_T')
+_K = ty.TypeVar('_K', bound=str)
+_V = ty.TypeVar('_V')
+Attributes = tuple[tuple[str, str], ...]
+
+
+@ty.dataclass_transform(
+    frozen_default=True,
+    kw_only_default=True,
+    field_specifiers=(dataclasses.field,),
+)
+def value(cls: type[_T]) -> type[_T]:
+    """Class decorator: a frozen dataclass with keyword-only fields."""
+    return dataclasses.dataclass(frozen=True, kw_only=True, slots=True)(cls)
+
+
+def count(field: str, number: int) -> int:
+    """A number of devices, checked to be in 0 to 2**31 - 1."""
+    if not 0 <= number <= MAX_COUNT:
+        raise exceptions.InvalidValue(field, number, f'expected 0 to {MAX_COUNT}')
+    return number
+
+
+def _check_uuid(text: str) -> None:
+    # One spelling only: uuids are compared and looked up as they stand.
+    if names.uuid(text) != text:
+        raise exceptions.InvalidName('uuid', text, 'expected it in lower case')
+
+
+def _freeze(values: cabc.Mapping[_K, _V]) -> cabc.Mapping[_K, _V]:
+    """A read-only copy in the order of the keys: order never decides."""
+    return types.MappingProxyType(dict(sorted(values.items())))
+
+
+class Severity(enum.StrEnum):
+    """How bad a problem is; an error makes ``config check`` exit 1."""
+
+    ERROR = 'error'
+    WARNING = 'warning'
+
+
+class Origin(enum.StrEnum):
+    """Whether we made an mdev; what was ``found`` is never removed."""
+
+    CREATED = 'created'
+    FOUND = 'found'
+
+
+class Owner(enum.StrEnum):
+    """Whose consumer holds a claim: Placement's, the command line's, Cyborg's."""
+
+    PLACEMENT = 'placement'
+    CLI = 'cli'
+    ACCELERATOR = 'accelerator'
+
+
+class ClaimState(enum.StrEnum):
+    """``pending`` before the effect of a claim is done, ``ready`` after it."""
+
+    PENDING = 'pending'
+    READY = 'ready'
+
+
+@value
+class Problem:
+    """One thing wrong with the configuration, or with the host it names.
+
+    :param fatal: nova-compute must refuse to start
+    """
+
+    severity: Severity
+    group: str
+    option: str
+    problem: str
+    remedy: str
+    fatal: bool = False
+
+
+@value
+class Fault:
+    """One thing that could not be read from the host.
+
+    :param where: the path, or the node device's name
+    :param parent: the parent device concerned, where that is known
+    :param mdev_type: the mdev type concerned, where it is one type's fault
+    """
+
+    where: str
+    reason: str
+    parent: str | None = None
+    mdev_type: str | None = None
+
+
+@value
+class MdevType:
+    """One mdev type of one parent (kernel ABI, sysfs-bus-vfio-mdev).
+
+    :param available_instances: how many more the kernel says it could create
+        now, or None where that could not be read
+    :param device_api: ``vfio-pci``, ``vfio-ccw``, ``vfio-ap``; None: unreadable
+    """
+
+    id: str
+    available_instances: int | None
+    device_api: str | None = 'vfio-pci'
+    name: str | None = None
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        names.mdev_type(self.id)
+        if self.available_instances is not None:
+            count('available_instances', self.available_instances)
+
+
+@value
+class Parent:
+    """A parent device: whatever registered with the kernel's mdev framework.
+
+    :param name: its identity, libvirt's node-device name
+    :param sysname: the kernel's name of it: ``0000:84:00.0``, ``mtty``
+    :param subsystem: its bus or class: ``pci``, ``mtty``, ``css``, ``matrix``
+    :param address: its PCI address, for a PCI device
+    :param physical_device: the name of the physical function of a virtual
+        function; its own name for any other device
+    :param types: by mdev type id
+    """
+
+    name: str
+    sysname: str
+    subsystem: str
+    types: cabc.Mapping[str, MdevType]
+    physical_device: str = ''
+    address: str | None = None
+    numa_node: int | None = None
+    driver: str | None = None
+
+    def __post_init__(self) -> None:
+        names.sysname(self.sysname)
+        if self.address is not None:
+            names.pci_address(self.address)
+        if not self.physical_device:
+            object.__setattr__(self, 'physical_device', self.name)
+        object.__setattr__(self, 'types', _freeze(self.types))
+
+
+@value
+class Mdev:
+    """A live mediated device.
+
+    :param mdev_type: None where the kernel did not tell
+    """
+
+    uuid: str
+    parent: str
+    mdev_type: str | None
+    iommu_group: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_uuid(self.uuid)
+
+
+@value
+class Definition:
+    """A persistent definition of an mdev, live or not (mdevctl's, by libvirt)."""
+
+    uuid: str
+    parent: str
+    mdev_type: str
+    attributes: Attributes = ()
+    autostart: bool = False
+
+    def __post_init__(self) -> None:
+        _check_uuid(self.uuid)
+
+
+@value
+class HostSnapshot:
+    """What a host had at one moment: all of it, or the parents asked for.
+
+    :param parents: by name
+    :param mdevs: live ones by uuid, on these parents
+    :param definitions: persistent ones by uuid; empty where the source (sysfs)
+        cannot tell
+    :param faults: what could not be read; the rest is good
+    """
+
+    parents: cabc.Mapping[str, Parent]
+    mdevs: cabc.Mapping[str, Mdev] = dataclasses.field(default_factory=dict)
+    definitions: cabc.Mapping[str, Definition] = dataclasses.field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ('parents', 'mdevs', 'definitions'):
+            object.__setattr__(self, field, _freeze(getattr(self, field)))
+
+
+@value
+class MdevRecord:
+    """What is durably known of one mdev, live or not.
+
+    :param backend: what made it, ``sysfs`` or ``libvirt``; None where we did not
+    """
+
+    uuid: str
+    parent: str
+    mdev_type: str
+    origin: Origin
+    attributes: Attributes = ()
+    backend: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_uuid(self.uuid)
+
+
+@value
+class Claim:
+    """This mdev is this consumer's.
+
+    :param consumer: uuid of Placement's consumer: an instance or a migration
+    :param resource_class: what the consumer was promised; kept here because
+        the configuration may change while the claim lives
+    """
+
+    consumer: str
+    uuid: str
+    resource_class: str
+    owner: Owner = Owner.PLACEMENT
+    state: ClaimState = ClaimState.READY
+
+    def __post_init__(self) -> None:
+        _check_uuid(self.consumer)
+        _check_uuid(self.uuid)
+
+
+@value
+class Claims:
+    """The record as it was at one moment.
+
+    :param mdevs: records by mdev uuid
+    :param claims: by mdev uuid; each is of a recorded mdev
+    """
+
+    mdevs: cabc.Mapping[str, MdevRecord] = dataclasses.field(default_factory=dict)
+    claims: cabc.Mapping[str, Claim] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for uuid in self.claims:
+            if uuid not in self.mdevs:
+                raise exceptions.InvalidValue('claim', uuid, 'no such mdev is recorded')
+        object.__setattr__(self, 'mdevs', _freeze(self.mdevs))
+        object.__setattr__(self, 'claims', _freeze(self.claims))
+
+    def of(self, consumer: str) -> tuple[Claim, ...]:
+        """All claims of one consumer, in the order of the mdevs' uuids."""
+        return tuple(c for c in self.claims.values() if c.consumer == consumer)
+
+
+def all_found(snapshot: HostSnapshot) -> Claims:
+    """The record of a host that has none yet: all that is live was ``found``."""
+    records = (
+        MdevRecord(
+            uuid=mdev.uuid,
+            parent=mdev.parent,
+            mdev_type=mdev.mdev_type,
+            origin=Origin.FOUND,
+        )
+        for mdev in snapshot.mdevs.values()
+        if mdev.mdev_type is not None
+    )
+    return Claims(mdevs={record.uuid: record for record in records})
