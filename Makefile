@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# "make" alone says what there is.  Each target makes the virtual environment
+# it needs; tools/venv says how.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# Two targets at once would make the environment twice.
+.NOTPARALLEL:
+
+BIN := .venv/bin
+# What the tests start must be this tree's nova-mdev.
+IN_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: help
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' \
+	    $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: ## Make .venv, or find that it is up to date (PYTHON=python3.12 picks one)
+	@PYTHON="$(PYTHON)" tools/venv
+
+.PHONY: test
+test: venv ## Run the unit tests; needs nothing but Python
+	$(IN_VENV) python -m pytest tests/unit $(ARGS)
+
+.PHONY: test-system
+test-system: venv ## Run what needs a real kernel, in an emulated machine
+	$(IN_VENV) python -m pytest tests/system $(ARGS)
+
+.PHONY: demo
+demo: venv ## Show the main job, step by step, in an emulated machine
+	@$(IN_VENV) python -m tests.system.demo $(ARGS)
+
+.PHONY: lint
+lint: venv ## Check style, types and import boundaries
+	@$(IN_VENV) tools/lint
+
+.PHONY: format
+format: venv ## Put the code into its format
+	$(IN_VENV) ruff format .
+	$(IN_VENV) ruff check --fix .
+
+.PHONY: docs
+docs: venv ## Build the documentation and the release notes; warnings are errors
+	$(IN_VENV) sphinx-build -q -E -W --keep-going doc/source doc/build/html
+	$(IN_VENV) sphinx-build -q -E -W --keep-going \
+	    releasenotes/source releasenotes/build/html
+	@echo 'See doc/build/html/index.html and releasenotes/build/html/index.html'
+
+.PHONY: sample-config
+sample-config: venv ## Generate conf/nova-generic-mdev.conf.sample
+	$(IN_VENV) oslo-config-generator --config-file conf/nova-generic-mdev.conf
+
+.PHONY: clean
+clean: ## Remove what these targets made in this tree
+	rm -rf .venv .tox build dist doc/build releasenotes/build *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f AUTHORS ChangeLog .coverage
+	find nova_generic_mdev tests -name __pycache__ -type d -prune -exec rm -rf {} +
