@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nouns: what a host has, and what is recorded of it.
+"""The nouns: what a host has, and what can be wrong with it.
 
 Frozen values, validated when made; a decision takes them and returns others.
 Nothing here reads a host, a file or a clock.
@@ -43,13 +43,13 @@ def count(field: str, number: int) -> int:
     return number
 
 
-def _check_uuid(text: str) -> None:
-    # One spelling only: uuids are compared and looked up as they stand.
+def check_uuid(text: str) -> None:
+    """Refuse all spellings of a uuid but one: they are compared as they stand."""
     if names.uuid(text) != text:
         raise exceptions.InvalidName('uuid', text, 'expected it in lower case')
 
 
-def _freeze(values: cabc.Mapping[_K, _V]) -> cabc.Mapping[_K, _V]:
+def freeze(values: cabc.Mapping[_K, _V]) -> cabc.Mapping[_K, _V]:
     """A read-only copy in the order of the keys: order never decides."""
     return types.MappingProxyType(dict(sorted(values.items())))
 
@@ -59,28 +59,6 @@ class Severity(enum.StrEnum):
 
     ERROR = 'error'
     WARNING = 'warning'
-
-
-class Origin(enum.StrEnum):
-    """Whether we made an mdev; what was ``found`` is never removed."""
-
-    CREATED = 'created'
-    FOUND = 'found'
-
-
-class Owner(enum.StrEnum):
-    """Whose consumer holds a claim: Placement's, the command line's, Cyborg's."""
-
-    PLACEMENT = 'placement'
-    CLI = 'cli'
-    ACCELERATOR = 'accelerator'
-
-
-class ClaimState(enum.StrEnum):
-    """``pending`` before the effect of a claim is done, ``ready`` after it."""
-
-    PENDING = 'pending'
-    READY = 'ready'
 
 
 @value
@@ -162,7 +140,7 @@ class Parent:
             names.pci_address(self.address)
         if not self.physical_device:
             object.__setattr__(self, 'physical_device', self.name)
-        object.__setattr__(self, 'types', _freeze(self.types))
+        object.__setattr__(self, 'types', freeze(self.types))
 
 
 @value
@@ -178,7 +156,7 @@ class Mdev:
     iommu_group: int | None = None
 
     def __post_init__(self) -> None:
-        _check_uuid(self.uuid)
+        check_uuid(self.uuid)
 
 
 @value
@@ -192,7 +170,7 @@ class Definition:
     autostart: bool = False
 
     def __post_init__(self) -> None:
-        _check_uuid(self.uuid)
+        check_uuid(self.uuid)
 
 
 @value
@@ -213,80 +191,4 @@ class HostSnapshot:
 
     def __post_init__(self) -> None:
         for field in ('parents', 'mdevs', 'definitions'):
-            object.__setattr__(self, field, _freeze(getattr(self, field)))
-
-
-@value
-class MdevRecord:
-    """What is durably known of one mdev, live or not.
-
-    :param backend: what made it, ``sysfs`` or ``libvirt``; None where we did not
-    """
-
-    uuid: str
-    parent: str
-    mdev_type: str
-    origin: Origin
-    attributes: Attributes = ()
-    backend: str | None = None
-
-    def __post_init__(self) -> None:
-        _check_uuid(self.uuid)
-
-
-@value
-class Claim:
-    """This mdev is this consumer's.
-
-    :param consumer: uuid of Placement's consumer: an instance or a migration
-    :param resource_class: what the consumer was promised; kept here because
-        the configuration may change while the claim lives
-    """
-
-    consumer: str
-    uuid: str
-    resource_class: str
-    owner: Owner = Owner.PLACEMENT
-    state: ClaimState = ClaimState.READY
-
-    def __post_init__(self) -> None:
-        _check_uuid(self.consumer)
-        _check_uuid(self.uuid)
-
-
-@value
-class Claims:
-    """The record as it was at one moment.
-
-    :param mdevs: records by mdev uuid
-    :param claims: by mdev uuid; each is of a recorded mdev
-    """
-
-    mdevs: cabc.Mapping[str, MdevRecord] = dataclasses.field(default_factory=dict)
-    claims: cabc.Mapping[str, Claim] = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for uuid in self.claims:
-            if uuid not in self.mdevs:
-                raise exceptions.InvalidValue('claim', uuid, 'no such mdev is recorded')
-        object.__setattr__(self, 'mdevs', _freeze(self.mdevs))
-        object.__setattr__(self, 'claims', _freeze(self.claims))
-
-    def of(self, consumer: str) -> tuple[Claim, ...]:
-        """All claims of one consumer, in the order of the mdevs' uuids."""
-        return tuple(c for c in self.claims.values() if c.consumer == consumer)
-
-
-def all_found(snapshot: HostSnapshot) -> Claims:
-    """The record of a host that has none yet: all that is live was ``found``."""
-    records = (
-        MdevRecord(
-            uuid=mdev.uuid,
-            parent=mdev.parent,
-            mdev_type=mdev.mdev_type,
-            origin=Origin.FOUND,
-        )
-        for mdev in snapshot.mdevs.values()
-        if mdev.mdev_type is not None
-    )
-    return Claims(mdevs={record.uuid: record for record in records})
+            object.__setattr__(self, field, freeze(getattr(self, field)))

@@ -51,7 +51,9 @@ _UUID = re.compile(
 )
 _NOT_ALNUM = re.compile(r'[^A-Za-z0-9]')
 _CLASS = re.compile(r'[A-Za-z0-9_]+')
-_CUSTOM = os_resource_classes.CUSTOM_NAMESPACE
+_CUSTOM_TRAIT = re.compile(r'CUSTOM_[A-Z0-9_]+')
+_STANDARD_TRAITS = frozenset(os_traits.get_traits())
+_CUSTOM: str = os_resource_classes.CUSTOM_NAMESPACE
 _CUSTOM_PREFIXES = re.compile(f'^(?:{_CUSTOM})+')
 _PATTERN_CHARACTERS = frozenset('*?[')
 
@@ -173,6 +175,29 @@ def resource_class(mdev_class: str) -> str:
     return _CUSTOM + suffix
 
 
+def trait(text: str) -> str:
+    """A trait that Placement has, or takes from us when we make it.
+
+    An unknown standard trait fails the sync of the whole node, so it is not a
+    valid name here.
+    """
+    if len(text) > MAX_TRAIT:
+        raise exceptions.InvalidName(
+            'trait', text, f'it is longer than {MAX_TRAIT} characters'
+        )
+    if _CUSTOM_TRAIT.fullmatch(text) is None and text not in _STANDARD_TRAITS:
+        raise exceptions.InvalidName(
+            'trait', text, 'neither CUSTOM_[A-Z0-9_]+ nor a standard trait of os-traits'
+        )
+    return text
+
+
+def suggested_trait(text: str) -> str:
+    """The legal custom trait nearest to a text."""
+    stem = text.upper().removeprefix(_CUSTOM)
+    return _cut(str(os_traits.normalize_name(stem)), MAX_TRAIT).upper()
+
+
 def type_trait(mdev_type_id: str) -> str:
     """``CUSTOM_MDEV_TYPE_<TYPE>``: the trait of an enabled mdev type."""
     return _custom_trait('MDEV_TYPE', mdev_type_id)
@@ -189,8 +214,7 @@ def api_trait(device_api: str) -> str:
 
 
 def _custom_trait(kind: str, value: str) -> str:
-    normalized = str(os_traits.normalize_name(f'{kind}_{value}'))
-    return _cut(normalized, MAX_TRAIT).upper()
+    return _cut(str(os_traits.normalize_name(f'{kind}_{value}')), MAX_TRAIT).upper()
 
 
 def _cut(text: str, limit: int) -> str:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is durably known of mdevs, and whose they are: the nouns of claims.
+
+The values only; :mod:`~nova_generic_mdev.claims` keeps them in a file.
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import dataclasses
+import enum
+
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
+
+
+class Origin(enum.StrEnum):
+    """Whether we made an mdev; what was ``found`` is never removed."""
+
+    CREATED = 'created'
+    FOUND = 'found'
+
+
+class Owner(enum.StrEnum):
+    """Whose consumer holds a claim: Placement's, the command line's, Cyborg's."""
+
+    PLACEMENT = 'placement'
+    CLI = 'cli'
+    ACCELERATOR = 'accelerator'
+
+
+class ClaimState(enum.StrEnum):
+    """``pending`` before the effect of a claim is done, ``ready`` after it."""
+
+    PENDING = 'pending'
+    READY = 'ready'
+
+
+@model.value
+class MdevRecord:
+    """What is durably known of one mdev, live or not.
+
+    :param backend: what made it, ``sysfs`` or ``libvirt``; None where we did not
+    """
+
+    uuid: str
+    parent: str
+    mdev_type: str
+    origin: Origin
+    attributes: model.Attributes = ()
+    backend: str | None = None
+
+    def __post_init__(self) -> None:
+        model.check_uuid(self.uuid)
+
+
+@model.value
+class Claim:
+    """This mdev is this consumer's.
+
+    :param consumer: uuid of Placement's consumer: an instance or a migration
+    :param resource_class: what the consumer was promised; kept here because
+        the configuration may change while the claim lives
+    """
+
+    consumer: str
+    uuid: str
+    resource_class: str
+    owner: Owner = Owner.PLACEMENT
+    state: ClaimState = ClaimState.READY
+
+    def __post_init__(self) -> None:
+        model.check_uuid(self.consumer)
+        model.check_uuid(self.uuid)
+
+
+@model.value
+class Claims:
+    """The record as it was at one moment.
+
+    :param mdevs: records by mdev uuid
+    :param claims: by mdev uuid; each is of a recorded mdev
+    """
+
+    mdevs: cabc.Mapping[str, MdevRecord] = dataclasses.field(default_factory=dict)
+    claims: cabc.Mapping[str, Claim] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for uuid in self.claims:
+            if uuid not in self.mdevs:
+                raise exceptions.InvalidValue('claim', uuid, 'no such mdev is recorded')
+        object.__setattr__(self, 'mdevs', model.freeze(self.mdevs))
+        object.__setattr__(self, 'claims', model.freeze(self.claims))
+
+    def of(self, consumer: str) -> tuple[Claim, ...]:
+        """All claims of one consumer, in the order of the mdevs' uuids."""
+        return tuple(c for c in self.claims.values() if c.consumer == consumer)
+
+
+def all_found(snapshot: model.HostSnapshot) -> Claims:
+    """The record of a host that has none yet: all that is live was ``found``."""
+    records = (
+        MdevRecord(
+            uuid=mdev.uuid,
+            parent=mdev.parent,
+            mdev_type=mdev.mdev_type,
+            origin=Origin.FOUND,
+        )
+        for mdev in snapshot.mdevs.values()
+        if mdev.mdev_type is not None
+    )
+    return Claims(mdevs={record.uuid: record for record in records})
