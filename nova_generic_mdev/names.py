@@ -185,11 +185,17 @@ def trait(text: str) -> str:
         raise exceptions.InvalidName(
             'trait', text, f'it is longer than {MAX_TRAIT} characters'
         )
-    if _CUSTOM_TRAIT.fullmatch(text) is None and text not in _STANDARD_TRAITS:
+    if not is_trait(text):
         raise exceptions.InvalidName(
             'trait', text, 'neither CUSTOM_[A-Z0-9_]+ nor a standard trait of os-traits'
         )
     return text
+
+
+def is_trait(text: str) -> bool:
+    """Whether Placement has the trait, or takes it from us when we make it."""
+    known = _CUSTOM_TRAIT.fullmatch(text) is not None or text in _STANDARD_TRAITS
+    return known and len(text) <= MAX_TRAIT
 
 
 def suggested_trait(text: str) -> str:

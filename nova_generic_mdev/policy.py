@@ -124,6 +124,7 @@ def resolve(policy: Policy, parents: cabc.Iterable[model.Parent]) -> Resolution:
         found += more
         if kept:
             rules[parent.name] = tuple(kept)
+    found += _nowhere(default, present)
     return Resolution(rules=rules, problems=tuple(found))
 
 
@@ -134,6 +135,15 @@ def _default(
     default = rules[0] if rules and not rules[0].device_addresses else None
     others = [rule for rule in rules[1:] if not rule.device_addresses]
     return default, [problems.not_served(rule) for rule in others]
+
+
+def _nowhere(
+    default: TypeRule | None, present: list[model.Parent]
+) -> list[model.Problem]:
+    """A default type that no parent has: most often it is misspelt."""
+    if default is None or any(default.mdev_type in p.types for p in present):
+        return []
+    return [problems.nowhere(default)]
 
 
 def _selects(rule: TypeRule, parent: model.Parent) -> bool:

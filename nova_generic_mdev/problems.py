@@ -72,6 +72,17 @@ def not_served(rule: TypeRule) -> model.Problem:
     )
 
 
+def nowhere(rule: TypeRule) -> model.Problem:
+    """The default type, which no parent supports, now."""
+    return model.Problem(
+        severity=model.Severity.WARNING,
+        group='devices',
+        option='enabled_mdev_types',
+        problem=f'no parent device supports {rule.mdev_type} now',
+        remedy='"nova-mdev parent list" names the types that there are',
+    )
+
+
 def unmatched(rule: TypeRule, address: str) -> model.Problem:
     """An address or a pattern that nothing answers to, now."""
     if names.is_pattern(address):

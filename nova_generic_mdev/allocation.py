@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what a consumer was promised to the mdevs that it gets.
+
+The decision is made whole, before any effect: :func:`plan` returns steps or
+raises.  It is idempotent: a consumer whose claims equal its request gets
+exactly these again.
+"""
+
+from __future__ import annotations
+
+import collections
+import collections.abc as cabc
+
+from nova_generic_mdev import capacity
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
+from nova_generic_mdev import policy
+from nova_generic_mdev import record
+
+
+@model.value
+class Request:
+    """So many of one resource class on one parent."""
+
+    parent: str
+    resource_class: str
+    amount: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.amount <= model.MAX_COUNT:
+            raise exceptions.InvalidValue('amount', self.amount, 'expected at least 1')
+
+
+@model.value
+class Reuse:
+    """Give this live mdev; ``held`` says that the consumer has it already."""
+
+    uuid: str
+    parent: str
+    mdev_type: str
+    resource_class: str
+    held: bool = False
+
+
+@model.value
+class Create:
+    """Make one; a uuid means that a claimed mdev comes back as it was."""
+
+    parent: str
+    mdev_type: str
+    resource_class: str
+    attributes: model.Attributes = ()
+    uuid: str | None = None
+
+
+Step = Reuse | Create
+
+
+def requests_from(
+    allocations: cabc.Mapping[str, cabc.Mapping[str, object]],
+    parents: cabc.Mapping[str, str],
+) -> tuple[Request, ...]:
+    """What a consumer's allocations ask of our parents, all classes of them.
+
+    :param allocations: Placement's ``{provider uuid: {"resources": {class:
+        amount}}}`` (API reference, "List allocations")
+    :param parents: the parent's name by provider uuid, for providers of ours;
+        allocations on any other provider are somebody else's
+    """
+    wanted: collections.Counter[tuple[str, str]] = collections.Counter()
+    for provider_uuid, allocation in allocations.items():
+        resources = allocation.get('resources')
+        if provider_uuid in parents and isinstance(resources, cabc.Mapping):
+            for resource_class, amount in resources.items():
+                wanted[parents[provider_uuid], resource_class] += amount
+    return tuple(
+        Request(parent=parent, resource_class=resource_class, amount=amount)
+        for (parent, resource_class), amount in sorted(wanted.items())
+    )
+
+
+def plan(
+    consumer: str,
+    requests: cabc.Iterable[Request],
+    resolution: policy.Resolution,
+    snapshot: model.HostSnapshot,
+    claims: record.Claims,
+    *,
+    reuse_found: bool = True,
+) -> tuple[Step, ...]:
+    """The mdevs that this consumer gets, held ones first.
+
+    :raises RequestError: the consumer holds more than it asks for, or no rule
+        serves the class there
+    :raises CapacityError: the parent, or a limit, cannot give that many
+    """
+    wanted: collections.Counter[tuple[str, str]] = collections.Counter()
+    for request in requests:
+        wanted[request.parent, request.resource_class] += request.amount
+    planner = _Planner(consumer, resolution, snapshot, claims, reuse_found)
+    steps = planner.held(wanted)
+    for parent, resource_class in sorted(wanted):
+        steps += planner.new(parent, resource_class, wanted[parent, resource_class])
+    return tuple(steps)
+
+
+class _Planner:
+    """One plan; limits used up by one request are gone for the next."""
+
+    def __init__(
+        self,
+        consumer: str,
+        resolution: policy.Resolution,
+        snapshot: model.HostSnapshot,
+        claims: record.Claims,
+        reuse_found: bool,  # noqa: FBT001
+    ) -> None:
+        self._consumer = consumer
+        self._resolution = resolution
+        self._snapshot = snapshot
+        self._claims = claims
+        self._stock = capacity.Stock(snapshot, claims, reuse_found=reuse_found)
+        self._headrooms: dict[str, capacity.Headroom] = {}
+
+    def held(self, wanted: collections.Counter[tuple[str, str]]) -> list[Step]:
+        """Steps for what is claimed already; takes it out of ``wanted``."""
+        steps: list[Step] = []
+        for claim in self._claims.of(self._consumer):
+            known = self._claims.mdevs[claim.uuid]
+            key = (known.parent, claim.resource_class)
+            if wanted[key] < 1:
+                raise exceptions.RequestError(
+                    self._consumer, *key, f'it holds mdev {claim.uuid}, more than asked'
+                )
+            wanted[key] -= 1
+            steps.append(self._keep(claim, known))
+        return steps
+
+    def _keep(self, claim: record.Claim, known: record.MdevRecord) -> Step:
+        if claim.uuid in self._snapshot.mdevs:
+            return Reuse(
+                uuid=claim.uuid,
+                parent=known.parent,
+                mdev_type=known.mdev_type,
+                resource_class=claim.resource_class,
+                held=True,
+            )
+        return Create(
+            uuid=claim.uuid,
+            parent=known.parent,
+            mdev_type=known.mdev_type,
+            resource_class=claim.resource_class,
+            attributes=known.attributes,
+        )
+
+    def new(self, parent: str, resource_class: str, amount: int) -> list[Step]:
+        """Steps for what is not claimed yet: idle ones first, then new ones."""
+        if amount == 0:
+            return []
+        rule = self._rule(parent, resource_class)
+        idle = self._stock.idle(parent, rule)[:amount]
+        short = amount - len(idle)
+        headroom = self._headrooms.setdefault(
+            rule.mdev_type, capacity.Headroom(rule, self._stock, self._snapshot)
+        )
+        creatable = self._stock.creatable(parent, rule.mdev_type)
+        granted = headroom.take(parent, min(short, creatable))
+        if granted < short:
+            raise exceptions.CapacityError(
+                parent, rule.mdev_type, asked=amount, left=len(idle) + granted
+            )
+        reuses = [
+            Reuse(
+                uuid=uuid,
+                parent=parent,
+                mdev_type=rule.mdev_type,
+                resource_class=resource_class,
+            )
+            for uuid in idle
+        ]
+        create = Create(
+            parent=parent,
+            mdev_type=rule.mdev_type,
+            resource_class=resource_class,
+            attributes=rule.attributes,
+        )
+        return [*reuses, *([create] * short)]
+
+    def _rule(self, parent: str, resource_class: str) -> policy.TypeRule:
+        rule = self._resolution.rule(parent, resource_class)
+        if rule is not None:
+            return rule
+        served = sorted(
+            r.resource_class for r in self._resolution.rules.get(parent, ())
+        )
+        if parent not in self._snapshot.parents:
+            reason = 'there is no such parent device; see "nova-mdev parent list"'
+        elif resource_class in served:
+            reason = 'its type is being drained there; nothing new is given'
+        else:
+            reason = (
+                f'no enabled mdev type gives it there (served: {served or "nothing"}); '
+                'see [devices] enabled_mdev_types and "nova-mdev config check"'
+            )
+        raise exceptions.RequestError(self._consumer, parent, resource_class, reason)

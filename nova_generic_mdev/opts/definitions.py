@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options, one by one: what each means, its default and its legacy name."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+DEVICES = cfg.OptGroup('devices', title='Mediated devices of this compute host')
+OWN = cfg.OptGroup('generic_mdev', title='How generic mediated devices are managed')
+PREFIX = 'mdev_'
+LEGACY_PREFIX = 'vgpu_'
+
+devices_opts: list[cfg.Opt] = [
+    cfg.ListOpt(
+        'enabled_mdev_types',
+        default=[],
+        deprecated_name='enabled_vgpu_types',
+        help="""
+The mdev types that this host gives, for example ``nvidia-35, mtty-2``.
+
+Each type may have a group ``[mdev_<type>]`` that says which parent devices it
+is for and what it is called in Placement. ``nova-mdev parent list`` names the
+types that the parent devices of this host support.
+""",
+    ),
+]
+
+own_opts: list[cfg.Opt] = [
+    cfg.StrOpt(
+        'state_path',
+        sample_default='$state_path/mdev',
+        help="""
+Directory of the durable record of which mediated devices are whose.
+
+nova-compute and ``nova-mdev`` share it. The default is ``mdev`` below Nova's
+own ``[DEFAULT] state_path``.
+""",
+    ),
+    cfg.StrOpt(
+        'backend',
+        default='auto',
+        choices=[
+            ('auto', 'libvirt where it can, sysfs where it cannot'),
+            (
+                'sysfs',
+                "the kernel's own interface; gone after a reboot until recovered",
+            ),
+            ('libvirt', "libvirt's node devices only"),
+        ],
+        help='How mediated devices are created.',
+    ),
+    cfg.BoolOpt(
+        'reuse_found',
+        default=True,
+        help="""
+Whether idle mediated devices that were there before us are handed out.
+
+Turn it off on hosts where another service makes mediated devices.
+""",
+    ),
+]
+
+
+def type_opts(mdev_type: str) -> list[cfg.Opt]:
+    """The options of one type's group, with its legacy group for each."""
+    legacy = f'{LEGACY_PREFIX}{mdev_type}'
+    return [
+        cfg.ListOpt(
+            'device_addresses',
+            default=[],
+            help="""
+The parent devices that this type is for: PCI addresses (``0000:84:00.0``),
+sysfs names (``mtty``), node-device names (``css_0_0_0023``) or shell patterns
+(``0000:84:00.*``).
+
+Empty means every parent device that supports the type and that no other group
+names; only the first enabled type may be left so.
+""",
+            deprecated_group=legacy,
+        ),
+        cfg.StrOpt(
+            'mdev_class',
+            default='VGPU',
+            help="""
+What a flavor asks for: ``VGPU`` is the standard resource class, any other name
+a custom one. ``CUSTOM_MLX5`` and its short form ``mlx5`` are the same.
+""",
+            deprecated_group=legacy,
+        ),
+        cfg.IntOpt(
+            'max_instances',
+            min=1,
+            help='At most so many mediated devices of the type on this host.',
+            deprecated_group=legacy,
+        ),
+        cfg.IntOpt(
+            'max_instances_per_device',
+            min=1,
+            help="""
+At most so many mediated devices of the type on one physical device; all virtual
+functions of one physical function count together.
+""",
+            deprecated_group=legacy,
+        ),
+        cfg.ListOpt(
+            'traits',
+            default=[],
+            help="More traits for this type's resource providers.",
+            deprecated_group=legacy,
+        ),
+        cfg.BoolOpt(
+            'drain',
+            default=False,
+            help='Give nothing new of this type here; what is in use stays.',
+            deprecated_group=legacy,
+        ),
+        cfg.StrOpt(
+            'on_release',
+            default='remove',
+            choices=[
+                ('remove', 'no tenant sees the device of another'),
+                ('keep', 'the next consumer gets it as it was left'),
+            ],
+            help="""
+What becomes of a mediated device that we created when its consumer goes. One
+that was there before us is never removed.
+""",
+            deprecated_group=legacy,
+        ),
+        cfg.ListOpt(
+            'attributes',
+            default=[],
+            help="""
+``name=value`` pairs that are written to a new mediated device, in this order;
+names may repeat. For example ``assign_adapter=5, assign_domain=4``. Where they
+can be given to one device only, set ``max_instances = 1``.
+""",
+            deprecated_group=legacy,
+        ),
+    ]
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """All options, for oslo-config-generator; ``<type>`` stands for any type."""
+    example = cfg.OptGroup(f'{PREFIX}<type>', title='One enabled mdev type')
+    return [
+        (DEVICES, devices_opts),
+        (example, type_opts('<type>')),
+        (OWN, own_opts),
+    ]
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register what is known before a file is read.  Again is harmless."""
+    conf.register_group(DEVICES)
+    conf.register_opts(devices_opts, group=DEVICES)
+    conf.register_group(OWN)
+    conf.register_opts(own_opts, group=OWN)
