@@ -103,7 +103,11 @@ class SysfsReader:
 
 
 def _may_be(sysname: str, asked: cabc.Iterable[str]) -> bool:
-    """Whether a parent's name, of which only the end is known, was asked for."""
+    """Whether a parent's name, of which only the end is known, was asked for.
+
+    That ``ap_matrix`` ends as any other name does: on its bus the kernel has
+    one device, called ``matrix``.
+    """
     try:
         end = names.node_device('x', sysname).removeprefix('x')
     except exceptions.InvalidName:
