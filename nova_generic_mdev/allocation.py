@@ -52,6 +52,11 @@ class Create:
     attributes: model.Attributes = ()
     uuid: str | None = None
 
+    @property
+    def held(self) -> bool:
+        """Whether the consumer has the claim already."""
+        return self.uuid is not None
+
 
 Step = Reuse | Create
 

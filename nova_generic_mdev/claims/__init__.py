@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The durable record: which mdevs are ours, and whose they are."""
+
+from nova_generic_mdev.claims.store import ClaimStore
+from nova_generic_mdev.claims.store import machine_id
+
+__all__ = ['ClaimStore', 'machine_id']
