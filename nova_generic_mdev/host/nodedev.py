@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host as libvirt sees it, over its node devices.  It only looks.
+
+libvirt knows the parents that are PCI functions, s390 subchannels, the AP matrix
+and ``mtty``; it gives no name to any other (``mdpy``, ``mbochs``), so neither
+those nor their mdevs are in its snapshots.  Nor are a type's ``description``
+and a parent that has no type at the moment.  What sysfs lacks, and libvirt
+tells, is the persistent definitions.  libvirt learns of new mdevs through
+events: for what is live, sysfs is the authority.
+
+This is the one module that imports libvirt (>= 8.0), and only when it is used.
+Its errors are told apart by code, never by text.
+"""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import contextlib
+import typing as ty
+
+from nova_generic_mdev import domain_xml
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
+from nova_generic_mdev.host import node_look
+
+# The binding has no types: this is a virConnect.
+Connection = ty.Any
+
+
+@model.value
+class Guest:
+    """A guest, by libvirt's name of its domain."""
+
+    name: str
+    running: bool
+
+
+@contextlib.contextmanager
+def connected(uri: str | None = None) -> cabc.Iterator[Connection]:
+    """A read-only connection that is closed at the end.
+
+    :param uri: None is libvirt's default
+    :raises HostError: there is no libvirt, or it does not answer
+    """
+    libvirt = _binding()
+    # It would print each error on stderr, ours and those that are expected.
+    libvirt.registerErrorHandler(_say_nothing, None)
+    connection = _ask(
+        f'libvirt at {uri or "its default URI"}', libvirt.openReadOnly, uri
+    )
+    with contextlib.closing(connection):
+        yield connection
+
+
+def hostname(uri: str | None = None) -> str:
+    """What libvirt calls this host; so Nova calls its root provider.
+
+    :raises HostError: there is no libvirt, or it does not answer
+    """
+    with connected(uri) as connection:
+        return str(_ask('hostname of libvirt', connection.getHostname))
+
+
+def guests(connection: Connection) -> cabc.Mapping[str, Guest]:
+    """The guests that mdevs are named in, by the mdev's uuid.
+
+    Of several guests with the same mdev it is the one that runs, else the first
+    by name.  Every guest's XML is read: at start and to reconcile, never in an
+    allocation.
+
+    :raises HostError: libvirt does not tell
+    :raises InvalidXml: a guest cannot be read, so any mdev may be in it
+    """
+    libvirt = _binding()
+    found: dict[str, Guest] = {}
+    listed = _ask('guests of libvirt', connection.listAllDomains, 0)
+    for domain in sorted(listed, key=lambda domain: str(domain.name())):
+        try:
+            guest = Guest(name=domain.name(), running=bool(domain.isActive()))
+            uuids = domain_xml.mdev_uuids(domain.XMLDesc(0))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                continue
+            raise exceptions.HostError(f'guest {domain.name()}', str(error)) from error
+        for uuid in uuids:
+            if uuid not in found or guest.running > found[uuid].running:
+                found[uuid] = guest
+    return model.freeze(found)
+
+
+class NodedevReader:
+    """Implements :class:`~nova_generic_mdev.host.Reader` on libvirt.
+
+    :param source: a connection, which is the caller's to close; or the URI of
+        one that is opened, read-only, for each snapshot; None: libvirt's default
+    """
+
+    def __init__(self, source: Connection | str | None = None) -> None:
+        self._source = source
+
+    def snapshot(self, parents: cabc.Iterable[str] | None = None) -> model.HostSnapshot:
+        """What libvirt tells of the host: everything, or just these parents.
+
+        What cannot be read is a fault; what vanishes meanwhile is not there.
+        The definitions on a parent that is not there are told with everything.
+
+        :raises HostError: there is no libvirt, or it does not let us look
+        """
+        asked = None if parents is None else sorted(set(parents))
+        with contextlib.ExitStack() as stack:
+            connection = self._source
+            if connection is None or isinstance(connection, str):
+                connection = stack.enter_context(connected(connection))
+            return node_look.Look(_binding(), connection).all(asked)
+
+
+def _binding() -> ty.Any:
+    """libvirt's Python binding.
+
+    :raises HostError: it is not installed
+    """
+    try:
+        import libvirt
+    except ImportError as error:
+        raise exceptions.HostError(
+            'libvirt',
+            'its Python binding is not installed; install the package '
+            "python3-libvirt, or nova-generic-mdev[libvirt] where libvirt's "
+            'development files are',
+        ) from error
+    return libvirt
+
+
+def _ask(what: str, call: cabc.Callable[..., ty.Any], *arguments: object) -> ty.Any:
+    """What libvirt answers.
+
+    :raises HostError: it refuses
+    """
+    try:
+        return call(*arguments)
+    except _binding().libvirtError as error:
+        raise exceptions.HostError(what, str(error)) from error
+
+
+def _say_nothing(_context: object, _error: object) -> None:
+    pass
