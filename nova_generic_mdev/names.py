@@ -9,7 +9,7 @@ PCI address             ``DDDD[DDDD]:BB:SS.F`` in hexadecimal, lower case
 node-device name        ``<subsystem>_<sysname>``, every character but ASCII
                         letters and digits becoming ``_``; subsystem ``matrix``
                         is called ``ap_matrix`` (libvirt, node_device_udev.c)
-mdev's node-device name ``mdev_<uuid>_<parent's sysname>``, written the same way
+mdev's node device      ``mdev_<uuid>_<parent's sysname>``, written the same way
 provider name           ``<root provider>_<parent's node-device name>``, as Nova
                         has always named them; at most 200 characters
 resource class          ``VGPU`` or ``CUSTOM_[A-Z0-9_]+``, at most 255
