@@ -37,23 +37,17 @@ class Device:
 
 
 class Engine:
-    """Gives and takes the mdevs of one host.
-
-    :param lock_path: directory of the lock files, shared by all processes that
-        act on this host: the state path
-    """
+    """Gives and takes the mdevs of one host."""
 
     def __init__(
         self,
         host: hostlib.Host,
         store: claimslib.ClaimStore,
         policy: policylib.Policy,
-        lock_path: str,
     ) -> None:
         self._host = host
         self._store = store
         self._policy = policy
-        self._lock_path = lock_path
 
     def start(self) -> None:
         """Make the record at the first start: what is there was ``found``."""
@@ -123,7 +117,7 @@ class Engine:
             for name in sorted(wanted):
                 locks.enter_context(
                     lockutils.lock(
-                        name, 'device-', external=True, lock_path=self._lock_path
+                        name, 'device-', external=True, lock_path=self._store.state_path
                     )
                 )
             yield

@@ -128,6 +128,13 @@ def resolve(policy: Policy, parents: cabc.Iterable[model.Parent]) -> Resolution:
     return Resolution(rules=rules, problems=tuple(found))
 
 
+def parents_at(
+    address: str, parents: cabc.Iterable[model.Parent]
+) -> tuple[model.Parent, ...]:
+    """The parents that one element of ``device_addresses`` is, or fits."""
+    return tuple(p for p in parents if _is(address, p) or _fits(address, p))
+
+
 def _default(
     rules: tuple[TypeRule, ...],
 ) -> tuple[TypeRule | None, list[model.Problem]]:

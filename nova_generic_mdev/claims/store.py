@@ -41,6 +41,11 @@ def machine_id() -> str:
         ) from e
 
 
+def exists(state_path: str) -> bool:
+    """Whether there is a record; nothing is made."""
+    return os.path.exists(os.path.join(state_path, FILE))
+
+
 class ClaimStore:
     """The record in one state path.
 
@@ -51,13 +56,13 @@ class ClaimStore:
 
     def __init__(self, state_path: str, machine: str) -> None:
         self.path = os.path.join(state_path, FILE)
-        self._state_path = state_path
+        self.state_path = state_path
         self._machine = machine
         self._mutex = threading.Lock()
 
     def exists(self) -> bool:
         """Whether there is a record; nothing is made."""
-        return os.path.exists(self.path)
+        return exists(self.state_path)
 
     def load(self) -> record.Claims:
         """The whole record as it is now; an absent one is empty.
@@ -75,7 +80,7 @@ class ClaimStore:
         :raises ClaimsError: it cannot be made
         """
         with self._reported():
-            os.makedirs(self._state_path, mode=0o750, exist_ok=True)
+            os.makedirs(self.state_path, mode=0o750, exist_ok=True)
         with self._exclusive():
             if self.exists():
                 return
@@ -100,7 +105,7 @@ class ClaimStore:
 
     def _give_to_owner(self, path: str) -> None:
         """Root's command line must not make a record that Nova cannot write."""
-        owner = os.stat(self._state_path)
+        owner = os.stat(self.state_path)
         if os.geteuid() == 0:
             os.chown(path, owner.st_uid, owner.st_gid)
 
@@ -121,9 +126,7 @@ class ClaimStore:
 
     @contextlib.contextmanager
     def _exclusive(self) -> cabc.Iterator[None]:
-        between_processes = lockutils.external_lock(
-            'claims', lock_path=self._state_path
-        )
+        between_processes = lockutils.external_lock('claims', lock_path=self.state_path)
         with self._mutex:
             with self._reported():
                 locked = between_processes.acquire(timeout=_LOCK_SECONDS)

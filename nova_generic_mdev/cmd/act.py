@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that act: they change the host and the record."""
+
+from __future__ import annotations
+
+import argparse
+import collections.abc as cabc
+
+from cliff import lister
+
+from nova_generic_mdev import allocation
+from nova_generic_mdev import engine
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import names
+from nova_generic_mdev import policy
+from nova_generic_mdev import record
+from nova_generic_mdev.cmd import context as contextlib
+from nova_generic_mdev.host import kernel
+
+_HEADER = ('uuid', 'parent', 'mdev_type', 'origin')
+Table = tuple[tuple[str, ...], cabc.Iterable[tuple[str, ...]]]
+
+
+def _engine(context: contextlib.Context) -> engine.Engine:
+    if not context.is_this_machine:
+        raise exceptions.HostError(
+            context.options.sysfs,
+            "only this machine's sysfs can be acted on; leave out --sysfs",
+        )
+    fatal = [problem for problem in context.resolution.problems if problem.fatal]
+    if fatal:
+        raise exceptions.ConfigError(fatal)
+    return engine.Engine(
+        kernel.KernelHost(context.reader),
+        context.store,
+        context.policy,
+    )
+
+
+def _table(given: cabc.Iterable[engine.Device]) -> Table:
+    return _HEADER, ((d.uuid, d.parent, d.mdev_type, d.origin.value) for d in given)
+
+
+class DeviceAllocate(lister.Lister):
+    """Give a consumer mdevs: idle ones, else new ones."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Who gets what."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--consumer', metavar='UUID', required=True, help='whose they will be'
+        )
+        parser.add_argument(
+            '--resource',
+            metavar='PARENT:CLASS=N',
+            action='append',
+            required=True,
+            help='so many of a resource class on a parent device, which is named '
+            'in any form that device_addresses takes; may be repeated',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """A row per mdev that the consumer now has."""
+        context = contextlib.of(self.app)
+        acting = _engine(context)
+        requests = [_request(text, context) for text in parsed_args.resource]
+        return _table(
+            acting.allocate(
+                names.uuid(parsed_args.consumer), requests, owner=record.Owner.CLI
+            )
+        )
+
+
+class DeviceRelease(lister.Lister):
+    """Take all mdevs from a consumer, and remove those that we created."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """From whom."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument('consumer', metavar='CONSUMER', help='uuid of the consumer')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """A row per mdev that was released; none is no error."""
+        released = _engine(contextlib.of(self.app)).release(parsed_args.consumer)
+        if not released:
+            self.app.stderr.write(f'{parsed_args.consumer} held nothing\n')
+        return _table(released)
+
+
+def _request(text: str, context: contextlib.Context) -> allocation.Request:
+    """One ``PARENT:CLASS=N``, split at the last ``:``."""
+    address, _, rest = text.rpartition(':')
+    mdev_class, _, amount = rest.partition('=')
+    if not (address and mdev_class and amount.isdecimal() and int(amount)):
+        raise exceptions.InvalidName(
+            'resource', text, 'expected PARENT:CLASS=N, mtty:CUSTOM_MTTY=1 say'
+        )
+    found = policy.parents_at(address, context.snapshot.parents.values())
+    if len(found) != 1:
+        told = ', '.join(p.name for p in found) or 'none'
+        raise exceptions.NotFound(
+            address, f'it must be one parent device, and it is {told}'
+        )
+    return allocation.Request(
+        parent=found[0].name,
+        resource_class=names.resource_class(mdev_class),
+        amount=int(amount),
+    )

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-mdev config check``: all that is wrong with the configuration."""
+
+from __future__ import annotations
+
+import argparse
+import collections.abc as cabc
+
+from cliff import lister
+
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
+from nova_generic_mdev.cmd import context as contextlib
+
+_CLEAN, _ERRORS, _COULD_NOT_LOOK = range(3)
+
+
+class ConfigCheck(lister.Lister):
+    """List every problem of the configuration on this host.
+
+    Exits 0 without errors, 1 with errors, 2 where it could not look.
+    """
+
+    _status = _CLEAN
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Print the table; the exit status says what is in it."""
+        super().run(parsed_args)
+        return self._status
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], cabc.Iterable[tuple[str, ...]]]:
+        """A row per problem, errors first, then in the order of the options."""
+        problems = self._problems()
+        errors = [p for p in problems if p.severity is model.Severity.ERROR]
+        warnings = [p for p in problems if p.severity is model.Severity.WARNING]
+        if errors and self._status == _CLEAN:
+            self._status = _ERRORS
+        header = ('severity', 'group', 'option', 'problem', 'remedy')
+        return header, (
+            (p.severity.value, p.group, p.option, p.problem, p.remedy)
+            for p in errors + warnings
+        )
+
+    def _problems(self) -> list[model.Problem]:
+        context = contextlib.of(self.app)
+        try:
+            found = list(context.resolution.problems)
+        except exceptions.ConfigError as e:
+            self._status = _COULD_NOT_LOOK
+            return list(e.problems)
+        except exceptions.HostError as e:
+            self._status = _COULD_NOT_LOOK
+            return [*context.problems, _unseen(e)]
+        return found + [_unread(fault) for fault in context.snapshot.faults]
+
+
+def _unseen(error: exceptions.HostError) -> model.Problem:
+    return model.Problem(
+        severity=model.Severity.ERROR,
+        group='',
+        option='',
+        problem=f'the host cannot be looked at: {error}',
+        remedy='mount sysfs, or name its root with --sysfs',
+    )
+
+
+def _unread(fault: model.Fault) -> model.Problem:
+    return model.Problem(
+        severity=model.Severity.WARNING,
+        group='',
+        option='',
+        problem=f'{fault.where}: {fault.reason}',
+        remedy='look at the driver of that device; nothing new is given there',
+    )

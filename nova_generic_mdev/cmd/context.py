@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands share: configuration, one look at the host, the record.
+
+Everything is read when it is first asked for and at most once, so that a
+command needs nothing that it does not use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections.abc as cabc
+import functools
+import logging
+import os.path
+import socket
+import typing as ty
+
+from oslo_config import cfg
+
+from nova_generic_mdev import claims as claimslib
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
+from nova_generic_mdev import opts
+from nova_generic_mdev import policy as policylib
+from nova_generic_mdev import record
+from nova_generic_mdev.host import nodedev
+from nova_generic_mdev.host import sysfs
+
+SYSFS = '/sys'
+_T = ty.TypeVar('_T')
+LOG = logging.getLogger(__name__)
+
+
+class Context:
+    """One run of the program.
+
+    :param options: the global options
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+
+    @functools.cached_property
+    def conf(self) -> cfg.ConfigOpts:
+        """The configuration that nova-compute reads, or the files named.
+
+        :raises ConfigError: a file cannot be found or parsed
+        """
+        conf = cfg.ConfigOpts()
+        opts.register(conf)
+        # Nova's own option, needed for the default of ours.
+        conf.register_opt(cfg.StrOpt('state_path', default='/var/lib/nova'))
+        files = [f'--config-file={f}' for f in self.options.config_file or ()]
+        folders = [f'--config-dir={d}' for d in self.options.config_dir or ()]
+        try:
+            conf([*files, *folders], project='nova', prog='nova-compute')
+        except cfg.Error as e:
+            raise exceptions.ConfigError([_unreadable(str(e))]) from e
+        return conf
+
+    @functools.cached_property
+    def _policy(self) -> tuple[policylib.Policy, tuple[model.Problem, ...]]:
+        return opts.policy_from(self.conf)
+
+    @property
+    def policy(self) -> policylib.Policy:
+        """What the operator wants, as far as it can be parsed."""
+        return self._policy[0]
+
+    @property
+    def problems(self) -> tuple[model.Problem, ...]:
+        """What is wrong with the configuration by itself."""
+        return self._policy[1]
+
+    @functools.cached_property
+    def resolution(self) -> policylib.Resolution:
+        """The rules on the parents of this host, with all problems."""
+        policy, problems = self._policy
+        resolved = policylib.resolve(policy, self.snapshot.parents.values())
+        return policylib.Resolution(
+            rules=resolved.rules, problems=problems + resolved.problems
+        )
+
+    @functools.cached_property
+    def reader(self) -> sysfs.SysfsReader:
+        """Looks at the sysfs tree that was named."""
+        return sysfs.SysfsReader(self.options.sysfs)
+
+    @functools.cached_property
+    def snapshot(self) -> model.HostSnapshot:
+        """All that sysfs tells now."""
+        return self.reader.snapshot()
+
+    @property
+    def is_this_machine(self) -> bool:
+        """Whether the sysfs tree is the kernel's own."""
+        return os.path.realpath(str(self.options.sysfs)) == SYSFS
+
+    @functools.cached_property
+    def state_path(self) -> str | None:
+        """Where the record is; None for another host's tree, which has none.
+
+        The record of this machine says nothing about a tree elsewhere, unless
+        the two are named together.
+        """
+        if self.options.state_path:
+            return str(self.options.state_path)
+        return opts.state_path(self.conf) if self.is_this_machine else None
+
+    @functools.cached_property
+    def claims(self) -> record.Claims:
+        """The record; where there is none, all that is live was ``found``."""
+        if self.state_path is None or not claimslib.exists(self.state_path):
+            return record.all_found(self.snapshot)
+        return self.store.load()
+
+    @functools.cached_property
+    def store(self) -> claimslib.ClaimStore:
+        """The record's file, which need not be there."""
+        if self.state_path is None:
+            raise exceptions.HostError(
+                self.options.sysfs,
+                "it is not this machine's sysfs, so it has no record; "
+                'name one with --state-path',
+            )
+        return claimslib.ClaimStore(self.state_path, claimslib.machine_id())
+
+    @functools.cached_property
+    def root_provider(self) -> str:
+        """The name of this host's provider: what libvirt calls it, as Nova does."""
+        if self.options.root_provider:
+            return str(self.options.root_provider)
+        try:
+            return nodedev.hostname(self._uri)
+        except exceptions.HostError as e:
+            self._miss(e)
+            return socket.gethostname()
+
+    @functools.cached_property
+    def node_devices(self) -> model.HostSnapshot | None:
+        """What libvirt tells of the host, or None where it cannot be asked."""
+        return self._ask_libvirt(lambda: nodedev.NodedevReader(self._uri).snapshot())
+
+    @functools.cached_property
+    def guests(self) -> cabc.Mapping[str, bool] | None:
+        """For each mdev in a guest's XML, whether that guest runs."""
+        return self._ask_libvirt(self._guests)
+
+    def _guests(self) -> dict[str, bool]:
+        with nodedev.connected(self._uri) as connection:
+            found = nodedev.guests(connection)
+        return {uuid: guest.running for uuid, guest in found.items()}
+
+    @property
+    def _uri(self) -> str | None:
+        uri: str | None = self.options.libvirt_uri
+        return uri
+
+    def _ask_libvirt(self, ask: cabc.Callable[[], _T]) -> _T | None:
+        # Another host's tree is not this machine's libvirt's business.
+        if not (self.is_this_machine or self._uri):
+            return None
+        try:
+            return ask()
+        except exceptions.MdevError as e:
+            self._miss(e)
+            return None
+
+    def _miss(self, error: exceptions.MdevError) -> None:
+        """libvirt was not there: worth a word only where it was asked for."""
+        level = logging.WARNING if self._uri else logging.DEBUG
+        LOG.log(level, 'libvirt was not asked: %s', error)
+
+
+def of(app: ty.Any) -> Context:
+    """The context of the program that a command runs in."""
+    context: Context = app.context
+    return context
+
+
+def _unreadable(reason: str) -> model.Problem:
+    return model.Problem(
+        severity=model.Severity.ERROR,
+        group='',
+        option='',
+        problem=f'the configuration cannot be read: {reason}',
+        remedy='name a file with --config-file, or mend this one',
+        fatal=True,
+    )

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``nova-mdev``: the program and its global options."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+import typing as ty
+
+from cliff import app
+from cliff import commandmanager
+
+from nova_generic_mdev.cmd import context
+
+_DISTRIBUTION = 'nova-generic-mdev'
+
+
+class NovaMdev(app.App):
+    """Look at the mediated devices of this host, and act on them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            description=self.__doc__,
+            version=importlib.metadata.version(_DISTRIBUTION),
+            command_manager=commandmanager.CommandManager('nova_mdev.commands'),
+            deferred_help=True,
+        )
+
+    def build_option_parser(
+        self, *args: ty.Any, **kwargs: ty.Any
+    ) -> argparse.ArgumentParser:
+        """The options that stand before every command."""
+        parser: argparse.ArgumentParser = super().build_option_parser(*args, **kwargs)
+        _add_options(parser)
+        return parser
+
+    def initialize_app(self, argv: list[str]) -> None:
+        """Give the commands what the global options say."""
+        self.context = context.Context(self.options)
+
+    def interact(self) -> ty.NoReturn:
+        """No command was given: there is no shell here, say what there is."""
+        self.parser.print_help(sys.stderr)
+        sys.exit(2)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--config-file',
+        action='append',
+        metavar='PATH',
+        help='configuration file, may be repeated (default: what Nova reads)',
+    )
+    parser.add_argument(
+        '--config-dir',
+        action='append',
+        metavar='DIR',
+        help='directory of *.conf files, may be repeated',
+    )
+    parser.add_argument(
+        '--sysfs',
+        default=context.SYSFS,
+        metavar='DIR',
+        help='root of the sysfs tree to read (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--state-path',
+        metavar='DIR',
+        help='directory of the record (default: [generic_mdev] state_path)',
+    )
+    parser.add_argument(
+        '--root-provider',
+        metavar='NAME',
+        help="name of this host's resource provider "
+        "(default: libvirt's hostname, else the machine's)",
+    )
+    parser.add_argument(
+        '--libvirt-uri',
+        metavar='URI',
+        help='libvirt to ask (default: the one of this machine, if it is there)',
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    return int(NovaMdev().run(sys.argv[1:] if argv is None else argv))

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that look: they change nothing and need no privilege."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import collections.abc as cabc
+import typing as ty
+
+from cliff import command
+from cliff import lister
+
+from nova_generic_mdev import devices
+from nova_generic_mdev import domain_xml
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import inventory
+from nova_generic_mdev import model
+from nova_generic_mdev import names
+from nova_generic_mdev import policy
+from nova_generic_mdev import record
+from nova_generic_mdev.cmd import columns
+from nova_generic_mdev.cmd import context as contextlib
+
+Table = tuple[tuple[str, ...], cabc.Iterable[tuple[ty.Any, ...]]]
+
+
+class ParentList(lister.Lister):
+    """List parent devices and the mdev types that each supports."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """A row per parent and type."""
+        snapshot = contextlib.of(self.app).snapshot
+        say_faults(self.app, snapshot.faults)
+        existing = collections.Counter(
+            (mdev.parent, mdev.mdev_type) for mdev in snapshot.mdevs.values()
+        )
+        header = (
+            'parent',
+            'address',
+            'physical_device',
+            'numa_node',
+            'mdev_type',
+            'name',
+            'device_api',
+            'available_instances',
+            'existing',
+        )
+        rows = (
+            (
+                parent.name,
+                columns.or_empty(parent.address),
+                parent.physical_device,
+                columns.or_empty(parent.numa_node),
+                kind.id,
+                columns.or_empty(kind.name),
+                columns.or_empty(kind.device_api),
+                columns.or_empty(kind.available_instances),
+                existing[parent.name, kind.id],
+            )
+            for parent in snapshot.parents.values()
+            for kind in parent.types.values()
+        )
+        return header, rows
+
+
+class DeviceList(lister.Lister):
+    """List mdevs, whose they are, and the state they are in."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """A row per mdev that the host or the record knows of."""
+        context = contextlib.of(self.app)
+        say_faults(self.app, context.snapshot.faults)
+        rows = devices.rows(_with_definitions(context), context.claims, context.guests)
+        header = ('uuid', 'parent', 'mdev_type', 'origin', 'consumer', 'state')
+        return header, (
+            (r.uuid, r.parent, r.mdev_type, r.origin, r.consumer, r.state.value)
+            for r in rows
+        )
+
+
+def _with_definitions(context: contextlib.Context) -> model.HostSnapshot:
+    """The live state from sysfs, the definitions from libvirt."""
+    live, defined = context.snapshot, context.node_devices
+    return model.HostSnapshot(
+        parents=live.parents,
+        mdevs=live.mdevs,
+        definitions=defined.definitions if defined else {},
+        faults=live.faults,
+    )
+
+
+class DeviceXml(command.Command):
+    """Print the <hostdev> element that gives an mdev to a guest."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """One argument: which mdev."""
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument('uuid', metavar='UUID', help='uuid of the mdev')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """One element on standard output."""
+        context = contextlib.of(self.app)
+        uuid = names.uuid(parsed_args.uuid)
+        mdev = context.snapshot.mdevs.get(uuid) or context.claims.mdevs.get(uuid)
+        if mdev is None:
+            raise exceptions.NotFound(
+                f'mdev {uuid}', 'there is none; see "nova-mdev device list"'
+            )
+        device_api = _device_api(context.snapshot, mdev)
+        self.app.stdout.write(domain_xml.hostdev(uuid, device_api) + '\n')
+
+
+def _device_api(
+    snapshot: model.HostSnapshot, mdev: model.Mdev | record.MdevRecord
+) -> str:
+    parent = snapshot.parents.get(mdev.parent)
+    kind = parent.types.get(mdev.mdev_type or '') if parent is not None else None
+    if kind is None or kind.device_api is None:
+        raise exceptions.NotFound(
+            f'mdev {mdev.uuid}',
+            f'its parent {mdev.parent} does not tell the device_api of '
+            f"{mdev.mdev_type}, which the guest's XML needs",
+        )
+    return kind.device_api
+
+
+class InventoryList(lister.Lister):
+    """List what this host offers to Placement, as it would be published now."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Table:
+        """A row per parent and resource class; problems go to stderr."""
+        context = contextlib.of(self.app)
+        say_problems(self.app, context.resolution.problems)
+        header = (
+            'provider',
+            'parent',
+            'mdev_type',
+            'resource_class',
+            'total',
+            'reserved',
+            'max_unit',
+            'traits',
+        )
+        offered = inventory.compute(
+            context.resolution,
+            context.snapshot,
+            context.claims,
+            reuse_found=context.policy.reuse_found,
+        )
+        traits = inventory.traits(context.resolution, context.snapshot, context.claims)
+        rows = (
+            (
+                names.provider(context.root_provider, parent),
+                parent,
+                _types(context.resolution, parent, resource_class),
+                resource_class,
+                one.total,
+                one.reserved,
+                one.max_unit,
+                columns.Words(traits[parent]),
+            )
+            for parent, classes in offered.items()
+            for resource_class, one in classes.items()
+        )
+        return header, rows
+
+
+def _types(resolution: policy.Resolution, parent: str, resource_class: str) -> str:
+    rules = resolution.rules.get(parent, ())
+    return ' '.join(r.mdev_type for r in rules if r.resource_class == resource_class)
+
+
+def say_faults(app: ty.Any, faults: cabc.Iterable[model.Fault]) -> None:
+    """What could not be read, on standard error; the rest is good."""
+    for fault in faults:
+        app.stderr.write(f'warning: {fault.where}: {fault.reason}\n')
+
+
+def say_problems(app: ty.Any, problems: cabc.Iterable[model.Problem]) -> None:
+    """What is wrong with the configuration, on standard error."""
+    for p in problems:
+        app.stderr.write(
+            f'{p.severity}: [{p.group}] {p.option}: {p.problem}; {p.remedy}\n'
+        )

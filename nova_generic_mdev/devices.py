@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every mdev that a host or its record knows of, and the state it is in."""
+
+from __future__ import annotations
+
+import collections.abc as cabc
+import enum
+
+from nova_generic_mdev import model
+from nova_generic_mdev import record
+
+
+class State(enum.StrEnum):
+    """What can be said of an mdev, the first that fits.
+
+    * ``foreign``: live, and not ours to hand out: it came from elsewhere;
+    * ``in-use``: live, in the XML of a guest that runs;
+    * ``claimed``: live, and a consumer's or a defined guest's;
+    * ``free``: live and nobody's;
+    * ``missing``: a consumer's, and not live;
+    * ``inactive``: defined, and neither live nor a consumer's.
+    """
+
+    FOREIGN = 'foreign'
+    IN_USE = 'in-use'
+    CLAIMED = 'claimed'
+    FREE = 'free'
+    MISSING = 'missing'
+    INACTIVE = 'inactive'
+
+
+@model.value
+class Row:
+    """One mdev; ``origin`` and ``consumer`` are empty where there is none."""
+
+    uuid: str
+    parent: str
+    mdev_type: str
+    origin: str
+    consumer: str
+    state: State
+
+
+def rows(
+    snapshot: model.HostSnapshot,
+    claims: record.Claims,
+    guests: cabc.Mapping[str, bool] | None = None,
+) -> tuple[Row, ...]:
+    """One row for each mdev, in the order of the parents' names and uuids.
+
+    :param guests: for each mdev in a guest's XML, whether that guest runs; None
+        where libvirt was not asked
+    """
+    running = guests or {}
+    uuids = {*snapshot.mdevs, *claims.claims, *snapshot.definitions}
+    found = (_row(uuid, snapshot, claims, running) for uuid in uuids)
+    return tuple(sorted(found, key=lambda row: (row.parent, row.uuid)))
+
+
+def _row(
+    uuid: str,
+    snapshot: model.HostSnapshot,
+    claims: record.Claims,
+    running: cabc.Mapping[str, bool],
+) -> Row:
+    known = claims.mdevs.get(uuid)
+    claim = claims.claims.get(uuid)
+    where = snapshot.mdevs.get(uuid) or known or snapshot.definitions[uuid]
+    return Row(
+        uuid=uuid,
+        parent=where.parent,
+        mdev_type=where.mdev_type or '',
+        origin=known.origin.value if known else '',
+        consumer=claim.consumer if claim else '',
+        state=_state(uuid, snapshot, claims, running),
+    )
+
+
+def _state(
+    uuid: str,
+    snapshot: model.HostSnapshot,
+    claims: record.Claims,
+    running: cabc.Mapping[str, bool],
+) -> State:
+    claimed = uuid in claims.claims
+    if uuid not in snapshot.mdevs:
+        return State.MISSING if claimed else State.INACTIVE
+    if uuid not in claims.mdevs:
+        return State.FOREIGN
+    if running.get(uuid):
+        return State.IN_USE
+    return State.CLAIMED if claimed or uuid in running else State.FREE
