@@ -7,6 +7,7 @@ import configparser
 import importlib.metadata
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tarfile
 import zipfile
 
 import pytest
+from oslo_config import generator
 
 ROOT = pathlib.Path(__file__).parents[2]
 NOT_IN_GIT = shutil.ignore_patterns(
@@ -83,6 +85,7 @@ def test_wheel_has_every_module(wheel: list[str]):
         pytest.param('LICENSE', id='licence'),
         pytest.param('README.rst', id='readme'),
         pytest.param('conf/nova-generic-mdev.conf', id='generator input'),
+        pytest.param('conf/nova-generic-mdev.conf.sample', id='sample'),
         pytest.param('doc/source/conf.py', id='documentation'),
         pytest.param('doc/requirements.txt', id='what documentation needs'),
         pytest.param('releasenotes/source/conf.py', id='release notes'),
@@ -111,3 +114,18 @@ def entry_points() -> list[importlib.metadata.EntryPoint]:
 @pytest.mark.parametrize('entry_point', entry_points(), ids=lambda e: e.name)
 def test_entry_point_leads_somewhere(entry_point: importlib.metadata.EntryPoint):
     assert callable(entry_point.load())
+
+
+def options(sample: str) -> list[str]:
+    """Groups, options and defaults; the wording is the generator's affair."""
+    return re.findall(r'^(?:\[.*\]|#\w+ =.*)$', sample, re.MULTILINE)
+
+
+def test_sample_has_the_options_that_there_are(tmp_path: pathlib.Path):
+    sample = 'conf/nova-generic-mdev.conf.sample'
+    fresh = tmp_path / 'fresh.conf'
+    rules = ROOT / 'conf/nova-generic-mdev.conf'
+    generator.main(['--config-file', str(rules), '--output-file', str(fresh)])
+    expected = options(fresh.read_text())
+    assert '#enabled_mdev_types =' in expected
+    assert options((ROOT / sample).read_text()) == expected, 'make sample-config'
