@@ -96,7 +96,9 @@ def _read(
     try:
         return conf[group][option]
     except (cfg.ConfigFileValueError, cfg.TemplateSubstitutionError) as e:
-        found.append(_fatal(group, option, str(e), 'correct the value or remove it'))
+        # The library tells where it stood before it tells why: the why is below.
+        reason = str(e.__context__ or e)
+        found.append(_fatal(group, option, reason, 'correct the value or remove it'))
         return None
 
 
