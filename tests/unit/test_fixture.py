@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import pathlib
 import threading
 
 import pytest
@@ -18,6 +20,7 @@ from nova_generic_mdev import model
 from nova_generic_mdev import names
 from nova_generic_mdev.host import sysfs
 from tests import pools
+from tests.hosts import regenerate
 
 MTTY = 'mtty_mtty'
 UUIDS = [f'00000000-0000-4000-8000-{n:012x}' for n in range(100)]
@@ -340,6 +343,98 @@ def test_a_directory_that_is_not_empty_is_left_alone(tmp_path):
     with pytest.raises(FileExistsError, match='not empty'):
         fixture.write_sysfs(fixture.mtty(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ['precious']
+
+
+# The trees in tests/hosts
+
+
+def entries(top: pathlib.Path) -> dict[str, str | bytes]:
+    """Each file's bytes and each link's target, by path."""
+    return {
+        str(path.relative_to(top)): (
+            os.readlink(path) if path.is_symlink() else path.read_bytes()
+        )
+        for path in top.rglob('*')
+        if path.is_symlink() or path.is_file()
+    }
+
+
+@pytest.mark.parametrize('name', regenerate.HOSTS)
+def test_the_tree_is_what_regenerate_makes(name, tmp_path):
+    regenerate.write(name, tmp_path / name)
+    assert entries(regenerate.HERE / name) == entries(tmp_path / name), (
+        'run tests/hosts/regenerate.py'
+    )
+
+
+@pytest.mark.parametrize('name', sorted(set(regenerate.HOSTS) - {'broken'}))
+def test_the_tree_is_read_as_the_host_is(name):
+    snapshot = sysfs.SysfsReader(regenerate.HERE / name).snapshot()
+    assert snapshot == regenerate.HOSTS[name]().snapshot()
+
+
+def test_the_healthy_part_of_the_broken_host_is_read():
+    snapshot = sysfs.SysfsReader(regenerate.HERE / 'broken').snapshot()
+    assert list(snapshot.parents) == [
+        'ap_matrix',
+        'mbochs_mbochs',
+        'mdpy_mdpy',
+        'mtty_mt_ty',
+        MTTY,
+        'pci_0000_41_00_4',
+        'pci_0000_84_00_0',
+    ]
+    host = regenerate.broken().snapshot()
+    assert snapshot.parents[MTTY] == host.parents[MTTY]
+    counts = left(snapshot)
+    assert counts['mbochs_mbochs'] == left(host)['mbochs_mbochs']
+    assert counts['mdpy_mdpy'] == {
+        'mdpy with spaces': 1,
+        'mdpy-größe': 1,
+        f'mdpy-{"x" * 200}': 1,
+        'mdpy-hd': None,
+        'mdpy-vga': None,
+        'mdpy-xga': None,
+    }
+    assert counts['pci_0000_84_00_0'] == {
+        'nvidia-11': None,
+        'nvidia-18': None,
+        'nvidia-22': 1,
+    }
+
+
+def test_each_fault_of_the_broken_host_is_named():
+    top = regenerate.HERE / 'broken'
+    faults = sysfs.SysfsReader(top).snapshot().faults
+    mdpy = 'devices/virtual/mdpy/mdpy/mdev_supported_types'
+    mbochs = 'devices/virtual/mbochs/mbochs'
+    gpu = 'devices/pci0000:84/0000:84:00.0'
+    uuids = regenerate.UUIDS
+    assert sorted(os.path.relpath(fault.where, top) for fault in faults) == sorted(
+        [
+            f'bus/mdev/devices/{uuids[7]}',
+            'bus/mdev/devices/junk',
+            'class/mdev_bus/gone',
+            'class/mdev_bus/mt_ty',
+            'class/mdev_bus/outside',
+            'devices/css0/0.0.0023/subsystem',
+            'devices/pci0000:41/0000:41:00.4/physfn',
+            f'{gpu}/mdev_supported_types/nvidia-11/available_instances',
+            f'{gpu}/mdev_supported_types/nvidia-18/available_instances',
+            f'{gpu}/numa_node',
+            'devices/vfio_ap/matrix/mdev_supported_types',
+            f'{mbochs}/{uuids[4]}/mdev_type',
+            f'{mbochs}/{uuids[5]}/mdev_type',
+            f'{mbochs}/{uuids[6]}/iommu_group',
+            f'{mdpy}/mdpy-hd/available_instances',
+            f'{mdpy}/mdpy-hd/device_api',
+            f'{mdpy}/mdpy-hd/name',
+            f'{mdpy}/mdpy-nothing',
+            f'{mdpy}/mdpy-vga/available_instances',
+            f'{mdpy}/mdpy-xga/available_instances',
+            f'{mdpy}/not-a-directory',
+        ]
+    )
 
 
 # Any host is read back as it was written

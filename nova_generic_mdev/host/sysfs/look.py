@@ -46,13 +46,14 @@ class Look:
 
     def identify(self) -> bool:
         """Find the device behind the link, and its name; False: a fault."""
+        path = self.link
         try:
-            self.path = self._tree.resolve(self.link)
-            target = self._tree.link(f'{self.path}/subsystem')
-            self._subsystem = os.path.basename(target)
+            self.path = self._tree.resolve(path)
+            path = f'{self.path}/subsystem'
+            self._subsystem = self._last_part(path)
             self.name = names.node_device(self._subsystem, os.path.basename(self.path))
         except (OSError, exceptions.InvalidName) as error:
-            self.fault(self.link, sysfs_tree.reason(error))
+            self.fault(path, sysfs_tree.reason(error))
         return bool(self.name)
 
     def read(self, only: cabc.Collection[str] | None) -> None:

@@ -71,7 +71,7 @@ class SysfsReader:
             return look
         if look.name in others:
             other = others[look.name].link
-            look.fault(link, f'skipped: it is named {look.name} as {other} is')
+            look.fault(link, f'skipped: {other} has the same name, {look.name}')
         else:
             look.read(self._types)
         return look
