@@ -29,3 +29,10 @@ autodoc_typehints = 'signature'
 autodoc_default_options = {'members': True, 'show-inheritance': True}
 autodoc_preserve_defaults = True
 autoprogram_cliff_application = 'nova-mdev'
+# cliff's own options are the same everywhere; the page says so once.
+autoprogram_cliff_ignored = [
+    '--help', '--format', '--column', '--quote', '--noindent', '--max-width',
+    '--fit-width', '--print-empty', '--sort-column', '--sort-ascending',
+    '--sort-descending',
+]  # fmt: skip
+autoprogram_cliff_app_dist_name = 'nova-generic-mdev'
