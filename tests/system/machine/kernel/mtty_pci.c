@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * The end of mttypci.c: parents that are PCI functions.
+ *
+ * tests/system/machine/modules.py takes the kernel's samples/vfio-mdev/mtty.c
+ * up to where it registers its one virtual parent, and puts this in place of
+ * the rest. Each QEMU "edu" function becomes a parent with a pool of serial
+ * ports of its own: the shape of a host with several graphics cards.
+ */
+
+static int ports = MAX_MTTYS;
+module_param(ports, int, 0444);
+MODULE_PARM_DESC(ports, "serial ports of each parent");
+
+struct mtty_card {
+	struct mdev_parent parent;
+	atomic_t free_ports;
+	struct mtty_type types[ARRAY_SIZE(mtty_types)];
+	struct mdev_type *type_list[ARRAY_SIZE(mtty_types)];
+};
+
+static atomic_t *pool_of(struct mdev_type *type)
+{
+	struct mtty_card *card =
+		container_of(type->parent, struct mtty_card, parent);
+
+	return &card->free_ports;
+}
+
+static int mtty_card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct mtty_card *card;
+	int i;
+
+	card = devm_kzalloc(&pdev->dev, sizeof(*card), GFP_KERNEL);
+	if (!card)
+		return -ENOMEM;
+
+	atomic_set(&card->free_ports, ports);
+	/* The kernel writes the parent into a type: each card has its own. */
+	for (i = 0; i < ARRAY_SIZE(mtty_types); i++) {
+		card->types[i] = mtty_types[i];
+		card->type_list[i] = &card->types[i].type;
+	}
+	pci_set_drvdata(pdev, card);
+
+	return mdev_register_parent(&card->parent, &pdev->dev, &mtty_driver,
+				    card->type_list,
+				    ARRAY_SIZE(card->type_list));
+}
+
+static void mtty_card_remove(struct pci_dev *pdev)
+{
+	struct mtty_card *card = pci_get_drvdata(pdev);
+
+	mdev_unregister_parent(&card->parent);
+}
+
+static const struct pci_device_id mtty_card_ids[] = {
+	{ PCI_DEVICE(0x1234, 0x11e8) },		/* QEMU's "edu" */
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, mtty_card_ids);
+
+static struct pci_driver mtty_card_driver = {
+	.name = "mttypci",			/* the types' ids begin with it */
+	.id_table = mtty_card_ids,
+	.probe = mtty_card_probe,
+	.remove = mtty_card_remove,
+};
+
+static int __init mtty_card_init(void)
+{
+	int ret;
+
+	ret = mdev_register_driver(&mtty_driver);
+	if (ret)
+		return ret;
+
+	ret = pci_register_driver(&mtty_card_driver);
+	if (ret)
+		mdev_unregister_driver(&mtty_driver);
+	return ret;
+}
+
+static void __exit mtty_card_exit(void)
+{
+	pci_unregister_driver(&mtty_card_driver);
+	mdev_unregister_driver(&mtty_driver);
+}
+
+module_init(mtty_card_init)
+module_exit(mtty_card_exit)
+
+MODULE_LICENSE("GPL v2");
+MODULE_DESCRIPTION("mtty with PCI functions as parents");
