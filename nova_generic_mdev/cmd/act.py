@@ -13,6 +13,7 @@ from nova_generic_mdev import engine
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
 from nova_generic_mdev import policy
+from nova_generic_mdev import privileged
 from nova_generic_mdev import record
 from nova_generic_mdev.cmd import context as contextlib
 from nova_generic_mdev.host import kernel
@@ -27,6 +28,7 @@ def _engine(context: contextlib.Context) -> engine.Engine:
             context.options.sysfs,
             "only this machine's sysfs can be acted on; leave out --sysfs",
         )
+    privileged.start()
     fatal = [problem for problem in context.resolution.problems if problem.fatal]
     if fatal:
         raise exceptions.ConfigError(fatal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import logging
 import sys
 import typing as ty
 
@@ -34,6 +35,12 @@ class NovaMdev(app.App):
         parser: argparse.ArgumentParser = super().build_option_parser(*args, **kwargs)
         _add_options(parser)
         return parser
+
+    def configure_logging(self) -> None:
+        """The helper tells of its start only to those who want to know."""
+        super().configure_logging()
+        if self.options.verbose_level <= self.DEFAULT_VERBOSE_LEVEL:
+            logging.getLogger('oslo_privsep').setLevel(logging.WARNING)
 
     def initialize_app(self, argv: list[str]) -> None:
         """Give the commands what the global options say."""

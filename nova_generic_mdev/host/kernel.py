@@ -10,7 +10,6 @@ import os
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import host
 from nova_generic_mdev import model
-from nova_generic_mdev import privileged
 from nova_generic_mdev.privileged import mdev as writes
 
 # A driver that has no room says so in its own way: mtty and mbochs ENOSPC, mdpy
@@ -44,7 +43,6 @@ class KernelHost:
         look = self.snapshot([parent])
         if parent not in look.parents:
             raise exceptions.NotFound(parent, 'there is no such parent device now')
-        privileged.start()
         sysname = look.parents[parent].sysname
         try:
             writes.create(sysname, mdev_type, uuid)
@@ -76,7 +74,6 @@ class KernelHost:
 
     def remove(self, uuid: str) -> None:
         """Remove an mdev; one that is gone will do."""
-        privileged.start()
         try:
             writes.remove(uuid)
         except FileNotFoundError:

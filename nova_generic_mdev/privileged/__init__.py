@@ -22,9 +22,25 @@ context = priv_context.PrivContext(
 def start() -> None:
     """Start the privileged helper, once: root forks it, others ask sudo.
 
-    Inside nova-compute nobody calls this; the library starts the helper as the
-    service's own configuration says.
+    The command line calls this before it does anything else.  Inside
+    nova-compute nobody does: the library starts the helper as the service's
+    own configuration says.
     """
-    if context.channel is None:
-        method = priv_context.Method
-        context.start(method.FORK if os.geteuid() == 0 else method.ROOTWRAP)
+    if context.channel is not None:
+        return
+    if os.geteuid() == 0:
+        _fork()
+    else:
+        context.start(priv_context.Method.ROOTWRAP)
+
+
+def _fork() -> None:
+    caller = os.getpid()
+    try:
+        context.start(priv_context.Method.FORK)
+    finally:
+        # The helper's loop runs inside this call, in the child.  Whatever ends
+        # it, a socket closed under a log message say, the child must not go on
+        # in its caller's code as a second, privileged copy of the program.
+        if os.getpid() != caller:
+            os._exit(1)
