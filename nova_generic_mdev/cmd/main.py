@@ -40,7 +40,7 @@ class NovaMdev(app.App):
         """The helper tells of its start only to those who want to know."""
         super().configure_logging()
         if self.options.verbose_level <= self.DEFAULT_VERBOSE_LEVEL:
-            logging.getLogger('oslo_privsep').setLevel(logging.WARNING)
+            logging.getLogger('oslo.privsep').setLevel(logging.WARNING)
 
     def initialize_app(self, argv: list[str]) -> None:
         """Give the commands what the global options say."""
