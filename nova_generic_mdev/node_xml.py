@@ -71,7 +71,7 @@ def read_definition(xml: str, *, autostart: bool = False) -> model.Definition:
     """What is persistently defined of an mdev, live or not.
 
     :param autostart: what libvirt answers when asked; where the XML tells
-        (``<start>``, libvirt >= 10.1) that goes first
+        (``<start>``, which libvirt 11.3 does not yet print) that goes first
     :raises InvalidXml: it is not the XML of an mdev
     """
     device, what = domain_xml.parse(xml, 'device')
@@ -147,7 +147,10 @@ def _parent_of(device: etree._Element, mdev: etree._Element, what: str) -> str:
 
 
 def _iommu_group(device: etree._Element, mdev: etree._Element) -> int | None:
-    """libvirt says group 0 of what is not live; only a live mdev has a path."""
+    """libvirt also says a group, 0 or an old one, of what is not live.
+
+    Only a live mdev has a path.
+    """
     group = mdev.find('iommuGroup')
     if group is None or device.find('path') is None:
         return None

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
+from nova_generic_mdev import names
 from nova_generic_mdev import node_xml
 
 GOLDEN = pathlib.Path(__file__).parents[1] / 'golden' / 'nodedev'
@@ -41,7 +42,7 @@ def mdev(inside: str, outside='<parent>mtty_mtty</parent>') -> str:
 
 
 def test_mtty_whose_types_are_in_a_doubled_element():
-    assert node_xml.read_parent(golden('mtty_mtty')) == (
+    assert node_xml.read_parent(golden('empty/mtty_mtty')) == (
         model.Parent(
             name='mtty_mtty',
             sysname='mtty',
@@ -63,7 +64,7 @@ def test_mtty_whose_types_are_in_a_doubled_element():
     ('name', 'fields'),
     [
         pytest.param(
-            'pci_0000_00_05_0',
+            'empty/pci_0000_00_05_0',
             {
                 'sysname': '0000:00:05.0',
                 'subsystem': 'pci',
@@ -75,7 +76,7 @@ def test_mtty_whose_types_are_in_a_doubled_element():
             id='a physical function',
         ),
         pytest.param(
-            'pci_0000_84_00_4',
+            'schema/pci_0000_84_00_4',
             {
                 'address': '0000:84:00.4',
                 'physical_device': 'pci_0000_84_00_0',
@@ -85,7 +86,7 @@ def test_mtty_whose_types_are_in_a_doubled_element():
             id='a virtual function',
         ),
         pytest.param(
-            'css_0_0_0023',
+            'schema/css_0_0_0023',
             {
                 'sysname': '0.0.0023',
                 'subsystem': 'css',
@@ -96,7 +97,7 @@ def test_mtty_whose_types_are_in_a_doubled_element():
             id='a subchannel',
         ),
         pytest.param(
-            'ap_matrix',
+            'schema/ap_matrix',
             {'sysname': 'matrix', 'subsystem': 'matrix', 'driver': None},
             id='the matrix of crypto adapters',
         ),
@@ -104,7 +105,7 @@ def test_mtty_whose_types_are_in_a_doubled_element():
 )
 def test_a_parent_of_each_bus(name, fields):
     found, faults = node_xml.read_parent(golden(name))
-    assert found.name == name
+    assert found.name == name.rpartition('/')[2]
     assert {field: getattr(found, field) for field in fields} == fields
     assert found.types
     assert not faults
@@ -113,9 +114,9 @@ def test_a_parent_of_each_bus(name, fields):
 @pytest.mark.parametrize(
     ('name', 'device_apis'),
     [
-        ('pci_0000_84_00_4', {'nvidia-590': 'vfio-pci'}),
-        ('css_0_0_0023', {'vfio_ccw-io': 'vfio-ccw'}),
-        ('ap_matrix', {'vfio_ap-passthrough': 'vfio-ap'}),
+        ('schema/pci_0000_84_00_4', {'nvidia-590': 'vfio-pci'}),
+        ('schema/css_0_0_0023', {'vfio_ccw-io': 'vfio-ccw'}),
+        ('schema/ap_matrix', {'vfio_ap-passthrough': 'vfio-ap'}),
     ],
 )
 def test_the_device_api_of_each_bus(name, device_apis):
@@ -214,40 +215,40 @@ def test_what_is_not_the_xml_of_a_parent(xml):
     ('name', 'expected'),
     [
         pytest.param(
-            'mdev_11111111_2222_4333_8444_000000000001_mtty',
-            model.Mdev(
-                uuid=UUID, parent='mtty_mtty', mdev_type='mtty-2', iommu_group=0
-            ),
+            'some-mdevs/mdev_11111111_2222_4333_8444_000000000001_mtty',
+            ('mtty_mtty', 'mtty-1', 0),
             id='live, really in group 0',
         ),
         pytest.param(
-            'mdev_11111111_2222_4333_8444_000000000002_mtty',
-            model.Mdev(
-                uuid='11111111-2222-4333-8444-000000000002',
-                parent='mtty_mtty',
-                mdev_type='mtty-2',
-                iommu_group=None,
-            ),
-            id='not live: its group is not to be trusted',
+            'some-mdevs/mdev_11111111_2222_4333_8444_000000000008_0000_00_05_0',
+            ('pci_0000_00_05_0', 'mttypci-2', 7),
+            id='live, on a PCI function',
         ),
         pytest.param(
-            'mdev_c0c0c0c0_0000_4000_8000_000000000001_0000_00_05_0',
-            model.Mdev(
-                uuid='c0c0c0c0-0000-4000-8000-000000000001',
-                parent='pci_0000_00_05_0',
-                mdev_type='mttypci-2',
-                iommu_group=3,
-            ),
-            id='on a PCI function',
+            'some-mdevs/mdev_11111111_2222_4333_8444_000000000003_mdpy',
+            ('computer', 'mdpy-vga', 2),
+            id='live, on a parent that libvirt has no name for',
+        ),
+        pytest.param(
+            'defined/mdev_22222222_2222_4333_8444_000000000001_mtty',
+            ('mtty_mtty', 'mtty-2', None),
+            id='not live: it says group 0',
+        ),
+        pytest.param(
+            'started-inactive/mdev_22222222_2222_4333_8444_000000000002_0000_00_05_0',
+            ('pci_0000_00_05_0', 'mttypci-1', None),
+            id='its definition while it is live: it says its group',
         ),
     ],
 )
 def test_an_mdev(name, expected):
-    assert node_xml.read_mdev(golden(name)) == expected
+    found = node_xml.read_mdev(golden(name))
+    assert names.mdev_node_device(found.uuid, name.split('_', 6)[6]) in name
+    assert (found.parent, found.mdev_type, found.iommu_group) == expected
 
 
 def test_a_definition_with_attributes_that_repeat():
-    name = 'mdev_96c03c6a_a109_44fe_816a_ba371542164b_matrix'
+    name = 'schema/mdev_96c03c6a_a109_44fe_816a_ba371542164b_matrix'
     assert node_xml.read_definition(golden(name)) == model.Definition(
         uuid='96c03c6a-a109-44fe-816a-ba371542164b',
         parent='ap_matrix',
@@ -264,8 +265,8 @@ def test_a_definition_with_attributes_that_repeat():
 @pytest.mark.parametrize(
     ('start', 'asked', 'autostart'),
     [
-        pytest.param('', False, False, id='libvirt < 10.1, manual'),
-        pytest.param('', True, True, id='libvirt < 10.1, auto'),
+        pytest.param('', False, False, id='as libvirt 11.3, manual'),
+        pytest.param('', True, True, id='as libvirt 11.3, auto'),
         pytest.param("<start type='manual'/>", True, False, id='manual'),
         pytest.param("<start type='auto'/>", False, True, id='auto'),
         pytest.param("<start type='later'/>", True, False, id='from the future'),
@@ -310,7 +311,7 @@ def test_the_uuid_of_an_mdev(inside):
     'xml',
     [
         pytest.param('<device/>', id='no capability at all'),
-        pytest.param(golden('mtty_mtty'), id='a parent'),
+        pytest.param(golden('empty/mtty_mtty'), id='a parent'),
         pytest.param(mdev(''), id='no type'),
         pytest.param(mdev("<type id=''/>"), id='an empty type'),
         pytest.param(mdev("<type id='../x'/>"), id='a type that goes up'),

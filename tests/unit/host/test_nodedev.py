@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -10,33 +11,31 @@ from nova_generic_mdev import domain_xml
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev.host import nodedev
+from nova_generic_mdev.host import sysfs
 
-GOLDEN = pathlib.Path(__file__).parents[2] / 'golden'
+GOLDEN = pathlib.Path(__file__).parents[2] / 'golden' / 'nodedev'
 LIVE = '11111111-2222-4333-8444-000000000001'
-DEFINED = '11111111-2222-4333-8444-000000000002'
-ON_PCI = 'c0c0c0c0-0000-4000-8000-000000000001'
+DEFINED = '22222222-2222-4333-8444-000000000001'
+ON_PCI = '22222222-2222-4333-8444-000000000002'
 ON_MATRIX = '96c03c6a-a109-44fe-816a-ba371542164b'
-
-
-def xml_of(name: str) -> str:
-    return (GOLDEN / 'nodedev' / f'{name}.xml').read_text()
 
 
 def mdev_name(uuid: str, end: str) -> str:
     return f'mdev_{uuid.replace("-", "_")}_{end}'
 
 
-def device(name: str, **state) -> fake_libvirt.NodeDevice:
-    return fake_libvirt.NodeDevice(xml_of(name), **state)
+def device(directory: str, name: str, **state) -> fake_libvirt.NodeDevice:
+    xml = (GOLDEN / directory / f'{name}.xml').read_text()
+    return fake_libvirt.NodeDevice(xml, **state)
 
 
-def mdpy_mdev(uuid: str) -> fake_libvirt.NodeDevice:
-    """An mdev whose parent libvirt has no name for."""
-    xml = xml_of(mdev_name(LIVE, 'mtty')).replace(
-        '<parent>mtty_mtty', '<parent>computer'
-    )
-    return fake_libvirt.NodeDevice(
-        xml.replace(LIVE, uuid).replace('_mtty</name>', '_mdpy</name>')
+def started(name: str) -> fake_libvirt.NodeDevice:
+    return device(
+        'started',
+        name,
+        persistent=True,
+        autostart=True,
+        inactive_xml=(GOLDEN / 'started-inactive' / f'{name}.xml').read_text(),
     )
 
 
@@ -44,14 +43,14 @@ def mdpy_mdev(uuid: str) -> fake_libvirt.NodeDevice:
 def host():
     return fake_libvirt.Connection(
         [
-            device('pci_0000_00_05_0'),
-            device('mtty_mtty'),
-            device('css_0_0_0023'),
-            device('ap_matrix'),
-            device(mdev_name(ON_PCI, '0000_00_05_0'), persistent=True, autostart=True),
-            device(mdev_name(LIVE, 'mtty')),
-            device(mdev_name(DEFINED, 'mtty'), persistent=True),
-            device(mdev_name(ON_MATRIX, 'matrix'), persistent=True),
+            device('empty', 'pci_0000_00_05_0'),
+            device('empty', 'mtty_mtty'),
+            device('schema', 'css_0_0_0023'),
+            device('schema', 'ap_matrix'),
+            started(mdev_name(ON_PCI, '0000_00_05_0')),
+            device('some-mdevs', mdev_name(LIVE, 'mtty')),
+            device('defined', mdev_name(DEFINED, 'mtty'), persistent=True),
+            device('schema', mdev_name(ON_MATRIX, 'matrix'), persistent=True),
         ]
     )
 
@@ -77,10 +76,10 @@ def test_everything(host):
     ]
     assert dict(snapshot.mdevs) == {
         LIVE: model.Mdev(
-            uuid=LIVE, parent='mtty_mtty', mdev_type='mtty-2', iommu_group=0
+            uuid=LIVE, parent='mtty_mtty', mdev_type='mtty-1', iommu_group=0
         ),
         ON_PCI: model.Mdev(
-            uuid=ON_PCI, parent='pci_0000_00_05_0', mdev_type='mttypci-2', iommu_group=3
+            uuid=ON_PCI, parent='pci_0000_00_05_0', mdev_type='mttypci-1', iommu_group=1
         ),
     }
     assert {
@@ -91,6 +90,46 @@ def test_everything(host):
         ON_PCI: ('pci_0000_00_05_0', True),
     }
     assert snapshot.faults == ()
+
+
+def write_tree(root: pathlib.Path, listing: pathlib.Path) -> None:
+    """A sysfs tree from a listing of one: kind, path, and content or target."""
+    for line in listing.read_text().splitlines():
+        kind, path, what = line.split('\t')
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        if kind == 'link':
+            (root / path).symlink_to(what)
+        else:
+            (root / path).write_text(f'{what}\n')
+
+
+def common(snapshot: model.HostSnapshot) -> model.HostSnapshot:
+    """What both libvirt and sysfs can tell, of the parents that libvirt knows."""
+    known = {
+        name: dataclasses.replace(
+            parent,
+            types={
+                id_: dataclasses.replace(kind, description=None)
+                for id_, kind in parent.types.items()
+            },
+        )
+        for name, parent in snapshot.parents.items()
+        if name not in ('mdpy_mdpy', 'mbochs_mbochs')
+    }
+    mdevs = {uuid: m for uuid, m in snapshot.mdevs.items() if m.parent in known}
+    return model.HostSnapshot(parents=known, mdevs=mdevs, faults=snapshot.faults)
+
+
+def test_libvirt_tells_what_sysfs_tells_of_the_same_host(tmp_path):
+    files = sorted((GOLDEN / 'some-mdevs').glob('*.xml'))
+    write_tree(tmp_path, GOLDEN / 'some-mdevs' / 'sysfs.txt')
+    by_libvirt = nodedev.NodedevReader(
+        fake_libvirt.Connection(device('some-mdevs', file.stem) for file in files)
+    ).snapshot()
+    by_sysfs = sysfs.SysfsReader(tmp_path).snapshot()
+    assert len(by_libvirt.mdevs) == 5
+    assert len(by_sysfs.mdevs) == 9
+    assert by_libvirt == common(by_sysfs)
 
 
 def test_one_parent_and_what_is_on_it(host):
@@ -130,7 +169,7 @@ def test_the_cost_follows_the_work(host):
     # 1 look-up, 2 lists; XML of the parent; the live one: XML and isPersistent;
     # the defined one: isPersistent, XML and autostart.
     assert few == 9
-    host.devices += [device('css_0_0_0023') for _ in range(50)]
+    host.devices += [device('schema', 'css_0_0_0023') for _ in range(50)]
     reader.snapshot(['mtty_mtty'])
     assert host.all_calls() == 2 * few
 
@@ -143,9 +182,10 @@ def test_the_same_whatever_the_order(host):
 
 
 def test_mdevs_of_parents_that_libvirt_does_not_know_are_not_told(host):
-    host.devices.append(mdpy_mdev(DEFINED))
+    uuid = '11111111-2222-4333-8444-000000000003'
+    host.devices.append(device('some-mdevs', mdev_name(uuid, 'mdpy')))
     snapshot = nodedev.NodedevReader(host).snapshot()
-    assert DEFINED not in snapshot.mdevs
+    assert uuid not in snapshot.mdevs
     assert snapshot.faults == ()
 
 
@@ -157,7 +197,7 @@ def test_what_is_neither_live_nor_defined_is_not_told(host):
 
 def test_the_definition_of_a_live_mdev_is_what_is_defined(host):
     live = named(host, mdev_name(ON_PCI, '0000_00_05_0'))
-    live.inactive_xml = live.xml.replace(
+    live.inactive_xml = live.inactive_xml.replace(
         '<parent_addr>', "<attr name='speed' value='9600'/><parent_addr>"
     )
     snapshot = nodedev.NodedevReader(host).snapshot()
@@ -170,7 +210,7 @@ def test_a_binding_older_than_definitions_of_what_is_live(host, libvirt):
 
 
 def test_one_uuid_defined_on_two_parents(host):
-    other = device(mdev_name(DEFINED, 'mtty'), persistent=True)
+    other = device('defined', mdev_name(DEFINED, 'mtty'), persistent=True)
     other.xml = other.inactive_xml = other.xml.replace('mtty_mtty', 'pci_0000_00_05_0')
     host.devices.append(other)
     (fault,) = nodedev.NodedevReader(host).snapshot().faults
@@ -219,7 +259,7 @@ def test_what_libvirt_cannot_tell_is_a_fault_and_the_rest_goes_on(host, name):
         pytest.param('mtty_mtty', '</device>', '', id='a parent, cut off'),
         pytest.param('mtty_mtty', '<path>', '<p>', id='a parent, broken'),
         pytest.param(
-            mdev_name(LIVE, 'mtty'), "<type id='mtty-2'/>", '', id='an mdev, no type'
+            mdev_name(LIVE, 'mtty'), "<type id='mtty-1'/>", '', id='an mdev, no type'
         ),
         pytest.param(
             mdev_name(LIVE, 'mtty'), '<uuid>1', '<uuid>/', id='an mdev, no uuid'
