@@ -25,9 +25,9 @@ VF = 'pci_0000_41_00_{}'.format
 def samples() -> fixture.FakeHost:
     """The kernel's mtty, mdpy and mbochs drivers with one or two mdevs each.
 
-    Names, values, links and counts are those of a Debian 13 machine with kernel
-    6.12; ``fixture`` writes less than the kernel shows (no ``power``, ``uevent``
-    and ``vfio-dev``).
+    Names, values, links and counts as on a Debian 13 machine with kernel 6.12
+    (``kernel-6.12.txt`` beside this directory); ``power``, ``uevent``, ``module``
+    and ``vfio-dev`` are left out.
     """
     host = fixture.together(fixture.mtty(), fixture.mdpy(), fixture.mbochs())
     host.create(A, 'mtty_mtty', 'mtty-2')
@@ -119,7 +119,7 @@ def break_it(top: pathlib.Path) -> None:
     (types / 'mdpy-hd/available_instances').write_text(f'1{"0" * 23}\n')
     (types / 'mdpy-hd/device_api').unlink()
     (types / 'mdpy-hd/name').write_bytes(b'\xff\x00\n')
-    for name in ('mdpy with spaces', 'mdpy-größe', f'mdpy-{"x" * 200}'):
+    for name in ('mdpy with spaces', 'mdpy-größe', f'mdpy-{"x" * 120}'):
         shutil.copytree(types / 'mdpy-vga', types / name)
         (types / name / 'available_instances').write_text('1\n')
     (types / 'not-a-directory').write_text('1\n')

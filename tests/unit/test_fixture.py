@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import pathlib
@@ -391,7 +392,7 @@ def test_the_healthy_part_of_the_broken_host_is_read():
     assert counts['mdpy_mdpy'] == {
         'mdpy with spaces': 1,
         'mdpy-größe': 1,
-        f'mdpy-{"x" * 200}': 1,
+        f'mdpy-{"x" * 120}': 1,
         'mdpy-hd': None,
         'mdpy-vga': None,
         'mdpy-xga': None,
@@ -435,6 +436,74 @@ def test_each_fault_of_the_broken_host_is_named():
             f'{mdpy}/not-a-directory',
         ]
     )
+
+
+# What a real kernel shows
+
+
+def real() -> dict[str, str | None]:
+    """Of each path the link's target, the attribute's value, or None."""
+    listing = (regenerate.HERE / 'kernel-6.12.txt').read_text().splitlines()
+    found: dict[str, str | None] = {}
+    for line in listing:
+        if line.startswith('#'):
+            continue
+        path, _, value = line.rstrip('/').partition(' ')
+        found[path] = value or None
+    return found
+
+
+def write_real(top: pathlib.Path) -> None:
+    for path, value in real().items():
+        where = top / path
+        where.parent.mkdir(parents=True, exist_ok=True)
+        if value is None:
+            where.mkdir(exist_ok=True)
+        elif value.startswith('-> '):
+            where.symlink_to(value.removeprefix('-> '))
+        elif value == '= (write-only)':
+            where.touch()
+        else:
+            where.write_text(ast.literal_eval(value.removeprefix('= ')))
+
+
+@pytest.fixture
+def real_host() -> fixture.FakeHost:
+    """The host of that listing: its mdevs in the order of their uuids."""
+    host = fixture.together(
+        fixture.mtty(), fixture.mdpy(), fixture.mbochs(), fixture.pci_mtty()
+    )
+    made = {
+        path.split('/')[-2]: (path.split('/')[-3], value.split('/')[-1])
+        for path, value in sorted(real().items())
+        if path.endswith('/mdev_type') and value is not None
+    }
+    parents = {p.sysname: name for name, p in host.snapshot().parents.items()}
+    for uuid, (sysname, mdev_type) in sorted(made.items()):
+        host.create(uuid, parents[sysname], mdev_type)
+    return host
+
+
+def test_a_real_kernel_is_read_as_the_fake_is(real_host, tmp_path):
+    write_real(tmp_path)
+    read = sysfs.SysfsReader(tmp_path).snapshot()
+    assert len(read.mdevs) == 9
+    assert read == real_host.snapshot()
+
+
+def test_what_is_written_is_what_a_real_kernel_shows(real_host, tmp_path):
+    fixture.write_sysfs(real_host, tmp_path / 'ours')
+    write_real(tmp_path / 'real')
+    ours, kernels = entries(tmp_path / 'ours'), entries(tmp_path / 'real')
+    # The one name that cannot be known: how a driver calls itself on the bus.
+    driver = 'bus/mdev/drivers/mttypci'
+    known = {
+        path: value
+        for path, value in ours.items()
+        if driver not in path and not (path.endswith('driver') and driver in str(value))
+    }
+    assert len(ours) - len(known) == 2 * 3
+    assert {path: kernels.get(path) for path in known} == known
 
 
 # Any host is read back as it was written
