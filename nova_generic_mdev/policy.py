@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import enum
-import fnmatch
 
 import os_resource_classes
 
+from nova_generic_mdev import addresses
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import names
@@ -35,6 +35,8 @@ class TypeRule:
         shell patterns; empty means every parent that no other rule names
     :param max_instances: at most so many mdevs on this host; None: no limit
     :param max_instances_per_device: the same per physical device
+    :param unparsed: options whose value cannot be parsed; a rule with one is
+        checked like any other, and gives nothing
     """
 
     mdev_type: str
@@ -46,6 +48,7 @@ class TypeRule:
     drain: bool = False
     on_release: OnRelease = OnRelease.REMOVE
     attributes: model.Attributes = ()
+    unparsed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         names.mdev_type(self.mdev_type)
@@ -69,24 +72,37 @@ class TypeRule:
         limits = (self.max_instances, self.max_instances_per_device)
         return min((n for n in limits if n is not None), default=None)
 
-    def names_parent(self, parent: model.Parent) -> bool:
-        """Whether an address, and not a pattern, is this parent."""
-        return any(_is(address, parent) for address in self.device_addresses)
+    @property
+    def is_default(self) -> bool:
+        """Whether it names no parent, and so means all that no other names."""
+        return not self.device_addresses and 'device_addresses' not in self.unparsed
 
-    def matches_parent(self, parent: model.Parent) -> bool:
-        """Whether a shell pattern fits this parent."""
-        return any(_fits(address, parent) for address in self.device_addresses)
+    @property
+    def gives(self) -> bool:
+        """Whether it is known to give its class, so that no other may beside it."""
+        return not (self.drain or self.unparsed & {'drain', 'mdev_class'})
+
+    @property
+    def is_served(self) -> bool:
+        """Whether it says all that is needed for its type to work."""
+        return not self.unparsed and not problems.exclusive_attributes(self)
 
 
 @model.value
 class Policy:
     """All rules, in the order in which the operator enabled the types.
 
+    :param rules: one for each mdev type
     :param reuse_found: whether idle mdevs that we did not make are handed out
     """
 
     rules: tuple[TypeRule, ...] = ()
     reuse_found: bool = True
+
+    def __post_init__(self) -> None:
+        types = [rule.mdev_type for rule in self.rules]
+        if len(set(types)) < len(types):
+            raise exceptions.InvalidValue('rules', types, 'a type has one rule')
 
 
 @model.value
@@ -110,105 +126,98 @@ class Resolution:
 def resolve(policy: Policy, parents: cabc.Iterable[model.Parent]) -> Resolution:
     """Which rules hold on which parent; the same in any order of the parents."""
     present = sorted(parents, key=lambda parent: parent.name)
-    default, found = _default(policy.rules)
-    found += problems.of_traits(policy.rules)
-    found += problems.of_exclusive_attributes(policy.rules)
-    found += problems.of_explicit_clashes(policy.rules, present)
-    found += _unmatched(policy.rules, present)
+    meanings = _meanings(policy.rules, present)
+    wanted, found = _wanted(policy.rules, meanings, present)
     rules: dict[str, tuple[TypeRule, ...]] = {}
     for parent in present:
-        wanted = [rule for rule in policy.rules if _selects(rule, parent)]
-        if not wanted and default is not None and default.mdev_type in parent.types:
-            wanted = [default]
-        kept, more = _serve(wanted, parent)
+        kept, more = _serve(wanted[parent.name], parent, meanings)
         found += more
         if kept:
-            rules[parent.name] = tuple(kept)
-    found += _nowhere(default, present)
-    return Resolution(rules=rules, problems=tuple(found))
-
-
-def parents_at(
-    address: str, parents: cabc.Iterable[model.Parent]
-) -> tuple[model.Parent, ...]:
-    """The parents that one element of ``device_addresses`` is, or fits."""
-    return tuple(p for p in parents if _is(address, p) or _fits(address, p))
-
-
-def _default(
-    rules: tuple[TypeRule, ...],
-) -> tuple[TypeRule | None, list[model.Problem]]:
-    """The rule for all parents that no other names: only the first may be it."""
-    default = rules[0] if rules and not rules[0].device_addresses else None
-    others = [rule for rule in rules[1:] if not rule.device_addresses]
-    return default, [problems.not_served(rule) for rule in others]
-
-
-def _nowhere(
-    default: TypeRule | None, present: list[model.Parent]
-) -> list[model.Problem]:
-    """A default type that no parent has: most often it is misspelt."""
-    if default is None or any(default.mdev_type in p.types for p in present):
-        return []
-    return [problems.nowhere(default)]
-
-
-def _selects(rule: TypeRule, parent: model.Parent) -> bool:
-    # A pattern picks out of what supports the type, as a default does; a name
-    # means that one parent, and it is an error when it cannot.
-    return rule.names_parent(parent) or (
-        rule.mdev_type in parent.types and rule.matches_parent(parent)
+            rules[parent.name] = kept
+    absent = (
+        problems.unmatched(rule, address)
+        for rule in policy.rules
+        for address in meanings[rule.mdev_type].absent
+    )
+    return Resolution(
+        rules=rules, problems=(*_check(policy.rules, meanings), *absent, *found)
     )
 
 
+def check(policy: Policy) -> tuple[model.Problem, ...]:
+    """What is wrong with a policy by itself, whatever the host has."""
+    return tuple(_check(policy.rules, _meanings(policy.rules, ())))
+
+
+# By mdev type.
+_Meanings = cabc.Mapping[str, addresses.Meaning]
+
+
+def _meanings(
+    rules: cabc.Iterable[TypeRule], present: cabc.Collection[model.Parent]
+) -> _Meanings:
+    book = addresses.Book(present)
+    return {
+        rule.mdev_type: book.look_up(rule.device_addresses, _able(rule, present))
+        for rule in rules
+    }
+
+
+def _able(rule: TypeRule, present: cabc.Iterable[model.Parent]) -> list[str]:
+    return [parent.name for parent in present if rule.mdev_type in parent.types]
+
+
+def _check(
+    rules: cabc.Sequence[TypeRule], meanings: _Meanings
+) -> cabc.Iterator[model.Problem]:
+    yield from (problems.not_served(rule) for rule in rules[1:] if rule.is_default)
+    yield from problems.of_traits(rules)
+    yield from problems.of_exclusive_attributes(rules)
+    yield from problems.of_explicit_clashes(
+        (rule, sorted(meanings[rule.mdev_type].named)) for rule in rules
+    )
+
+
+def _wanted(
+    rules: cabc.Sequence[TypeRule],
+    meanings: _Meanings,
+    present: cabc.Collection[model.Parent],
+) -> tuple[dict[str, list[TypeRule]], list[model.Problem]]:
+    """The rules for each parent: those that mean it, or else the default."""
+    wanted: dict[str, list[TypeRule]] = {parent.name: [] for parent in present}
+    for rule in rules:
+        meaning = meanings[rule.mdev_type]
+        for name in wanted.keys() & (meaning.named | meaning.fitting):
+            wanted[name].append(rule)
+    if not rules or not rules[0].is_default:
+        return wanted, []
+    able = _able(rules[0], present)
+    left = [name for name in able if not wanted[name]]
+    for name in left:
+        wanted[name].append(rules[0])
+    return wanted, [] if left else [problems.nowhere(rules[0], able)]
+
+
 def _serve(
-    wanted: list[TypeRule], parent: model.Parent
-) -> tuple[list[TypeRule], list[model.Problem]]:
+    wanted: cabc.Iterable[TypeRule], parent: model.Parent, meanings: _Meanings
+) -> tuple[tuple[TypeRule, ...], list[model.Problem]]:
     """The rules that can hold on this parent; the later of a clash yields."""
     kept: list[TypeRule] = []
+    giving: dict[str, TypeRule] = {}
     found: list[model.Problem] = []
     for rule in wanted:
-        first = next((r for r in kept if problems.clash(r, rule)), None)
+        first = giving.get(rule.resource_class) if rule.gives else None
         if rule.mdev_type not in parent.types:
             found.append(problems.unsupported(rule, parent))
         elif first is not None:
-            if not (first.names_parent(parent) and rule.names_parent(parent)):
+            both = (meanings[r.mdev_type].named for r in (first, rule))
+            # By two explicit names it is told already: see of_explicit_clashes.
+            if not all(parent.name in named for named in both):
                 found.append(problems.yields(rule, first, parent))
         else:
             kept.append(rule)
+            if rule.gives:
+                giving[rule.resource_class] = rule
             if parent.types[rule.mdev_type].available_instances is None:
                 found.append(problems.unreadable(rule, parent))
-    return kept, found
-
-
-def _unmatched(
-    rules: tuple[TypeRule, ...], present: list[model.Parent]
-) -> list[model.Problem]:
-    """Addresses that are not there now, patterns that pick nothing."""
-    return [
-        problems.unmatched(rule, address)
-        for rule in rules
-        for address in rule.device_addresses
-        if not any(
-            _is(address, p) or (_fits(address, p) and rule.mdev_type in p.types)
-            for p in present
-        )
-    ]
-
-
-def _is(address: str, parent: model.Parent) -> bool:
-    if names.is_pci_address(address):
-        return parent.address == names.pci_address(address)
-    if parent.address is not None and names.pci_address_of(address) == parent.address:
-        return True
-    return address in (parent.sysname, parent.name)
-
-
-def _fits(address: str, parent: model.Parent) -> bool:
-    if not names.is_pattern(address):
-        return False
-    if parent.address is not None and fnmatch.fnmatchcase(
-        parent.address, address.lower()
-    ):
-        return True
-    return any(fnmatch.fnmatchcase(n, address) for n in (parent.sysname, parent.name))
+    return tuple(rule for rule in kept if rule.is_served), found

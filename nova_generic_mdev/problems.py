@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every problem that a configuration can have against a host, in words.
+"""Every problem that a policy can have, by itself or against a host, in words.
 
 One function a problem: what is wrong, and what would be right.  The severities
 are those of the design: an error that is fatal stops nova-compute, another one
-takes a rule from one parent, a warning takes nothing.
+takes a rule from its parents, a warning takes nothing.
 """
 
 from __future__ import annotations
 
-import collections
 import collections.abc as cabc
 import typing as ty
 
@@ -19,33 +18,30 @@ from nova_generic_mdev import names
 if ty.TYPE_CHECKING:
     from nova_generic_mdev.policy import TypeRule
 
-# vfio-ap: an adapter or a domain belongs to one mdev at a time (kernel,
-# Documentation/arch/s390/vfio-ap.rst).
-_EXCLUSIVE = frozenset({'assign_adapter', 'assign_domain', 'assign_control_domain'})
-
-
-def clash(one: TypeRule, other: TypeRule) -> bool:
-    """Whether two rules cannot both give new mdevs on one parent."""
-    same = one.resource_class == other.resource_class
-    return same and not (one.drain or other.drain)
+# vfio-ap: a queue, which is an adapter and a domain, belongs to one mdev at a
+# time (kernel, Documentation/arch/s390/vfio-ap.rst).
+_EXCLUSIVE = frozenset({'assign_adapter', 'assign_domain'})
+# The options that must be known before attributes can be called too many.
+_EXCLUSIVE_OPTIONS = frozenset({'attributes', 'max_instances'})
+_SEE_PARENTS = '"nova-mdev parent list" names what is there'
+_ERROR = model.Severity.ERROR
+_WARNING = model.Severity.WARNING
 
 
 def unsupported(rule: TypeRule, parent: model.Parent) -> model.Problem:
     """A named parent that is there and does not have the type."""
-    has = ', '.join(sorted(parent.types)[:8]) or 'none'
-    return _error(
+    return _of_addresses(
         rule,
-        'device_addresses',
         f'{parent.name} does not support {rule.mdev_type}',
-        f'take the address out, or enable a type that it supports: {has}',
+        f'take the address out, or enable a type that it supports: '
+        f'{_some(sorted(parent.types))}',
     )
 
 
 def unreadable(rule: TypeRule, parent: model.Parent) -> model.Problem:
     """A count that the driver gives as nonsense, or not at all."""
-    return _error(
+    return _of_addresses(
         rule,
-        'device_addresses',
         f'available_instances of {rule.mdev_type} on {parent.name} cannot be read',
         'nothing new is given there; look at the driver of that device',
     )
@@ -53,9 +49,8 @@ def unreadable(rule: TypeRule, parent: model.Parent) -> model.Problem:
 
 def yields(rule: TypeRule, first: TypeRule, parent: model.Parent) -> model.Problem:
     """Two rules of one class that meet on a parent through a pattern."""
-    return _error(
+    return _of_addresses(
         rule,
-        'device_addresses',
         f'{parent.name} already gives {rule.resource_class} as {first.mdev_type}',
         f'{rule.mdev_type} is not served there; narrow the pattern or give one of '
         'the two another mdev_class',
@@ -64,144 +59,140 @@ def yields(rule: TypeRule, first: TypeRule, parent: model.Parent) -> model.Probl
 
 def not_served(rule: TypeRule) -> model.Problem:
     """A rule without addresses that is not the first one."""
-    return _warning(
+    return _of_addresses(
         rule,
-        'device_addresses',
         f'{rule.mdev_type} names no device and is not the first enabled type',
         'it is not served; name its parents in device_addresses',
+        _WARNING,
     )
 
 
-def nowhere(rule: TypeRule) -> model.Problem:
-    """The default type, which no parent supports, now."""
+def nowhere(rule: TypeRule, able: cabc.Sequence[str]) -> model.Problem:
+    """The default type, with no parent left for it.
+
+    :param able: the parents that support it, all meant by other rules
+    """
+    told = f'no parent device supports {rule.mdev_type} now'
+    remedy = f'mend the name, or wait until one does; {_SEE_PARENTS}'
+    if able:
+        told = f'other groups name every parent device that supports {rule.mdev_type}'
+        remedy = f'take the type out, or leave it a device there: {_some(able)}'
     return model.Problem(
-        severity=model.Severity.WARNING,
+        severity=_WARNING,
         group='devices',
         option='enabled_mdev_types',
-        problem=f'no parent device supports {rule.mdev_type} now',
-        remedy='"nova-mdev parent list" names the types that there are',
+        problem=told,
+        remedy=remedy,
     )
 
 
 def unmatched(rule: TypeRule, address: str) -> model.Problem:
     """An address or a pattern that nothing answers to, now."""
+    told = f'there is no parent device {address} now'
     if names.is_pattern(address):
         told = f'no parent device that supports {rule.mdev_type} matches {address}'
-    else:
-        told = f'there is no parent device {address} now'
-    return _warning(
-        rule,
-        'device_addresses',
-        told,
-        'it is served when it appears; "nova-mdev parent list" names what is there',
-    )
+    remedy = f'mend it, or wait: it is served when it appears; {_SEE_PARENTS}'
+    return _of_addresses(rule, told, remedy, _WARNING)
 
 
 def of_explicit_clashes(
-    rules: cabc.Sequence[TypeRule], present: cabc.Iterable[model.Parent]
-) -> list[model.Problem]:
-    """The same parent and class twice by explicit names: nobody can guess."""
-    spelt: dict[str, str] = {}
-    for parent in present:
-        spelt |= {parent.name: parent.name, parent.sysname: parent.name}
+    named: cabc.Iterable[tuple[TypeRule, cabc.Iterable[str]]],
+) -> cabc.Iterator[model.Problem]:
+    """The same parent and class twice by explicit names: nobody can guess.
+
+    :param named: each rule with the parents that it names, there or not
+    """
     first: dict[tuple[str, str], TypeRule] = {}
-    found = []
-    for rule in rules:
-        addresses = {a for a in rule.device_addresses if not names.is_pattern(a)}
-        for parent_name in sorted({_node_device(a, spelt) for a in addresses}):
-            key = (parent_name, rule.resource_class)
-            if not rule.drain and first.setdefault(key, rule) is not rule:
-                found.append(_clashes(rule, first[key], parent_name))
-    return found
+    for rule, parents in named:
+        for parent in parents if rule.gives else ():
+            earlier = first.setdefault((parent, rule.resource_class), rule)
+            if earlier is not rule:
+                yield _clash(rule, earlier, parent)
 
 
-def _clashes(rule: TypeRule, first: TypeRule, parent_name: str) -> model.Problem:
-    return _error(
-        rule,
-        'device_addresses',
-        f'{parent_name} gives {rule.resource_class} twice: as {first.mdev_type} '
+def _clash(rule: TypeRule, first: TypeRule, parent: str) -> model.Problem:
+    return model.Problem(
+        severity=_ERROR,
+        group=rule.group,
+        option='device_addresses',
+        problem=f'{parent} gives {rule.resource_class} twice: as {first.mdev_type} '
         f'and as {rule.mdev_type}',
-        'take it out of one of the two groups, or give one another mdev_class',
+        remedy='take it out of one of the two groups, or give one another '
+        'mdev_class; to exchange a type, set drain = true for the old one',
         fatal=True,
     )
 
 
-def _node_device(address: str, spelt: cabc.Mapping[str, str]) -> str:
-    """One spelling for an address, whether its device is there or not."""
-    if names.is_pci_address(address):
-        return names.node_device('pci', names.pci_address(address))
-    if names.pci_address_of(address) is not None:
-        return address.lower()
-    return spelt.get(address, address)
-
-
-def of_traits(rules: cabc.Sequence[TypeRule]) -> list[model.Problem]:
+def of_traits(rules: cabc.Iterable[TypeRule]) -> cabc.Iterator[model.Problem]:
     """Traits that Placement would refuse, or that do not tell two types apart."""
-    found = []
+    first: dict[str, str] = {}
     for rule in rules:
-        for trait in rule.traits:
+        for trait in dict.fromkeys(rule.traits):
             try:
                 names.trait(trait)
             except exceptions.InvalidName as e:
-                found.append(
-                    _warning(
-                        rule,
-                        'traits',
-                        str(e),
-                        f'it is not published; a trait of your own is called '
-                        f'{names.suggested_trait(trait)}',
-                    )
-                )
-    by_trait = collections.defaultdict(list)
-    for rule in rules:
-        by_trait[names.type_trait(rule.mdev_type)].append(rule)
-    for trait, sharing in by_trait.items():
-        found += [_shared(rule, trait, sharing[0]) for rule in sharing[1:]]
-    return found
+                yield _of_traits(rule, str(e), _not_published(trait))
+        mine = names.type_trait(rule.mdev_type)
+        other = first.setdefault(mine, rule.mdev_type)
+        if other != rule.mdev_type:
+            yield _of_traits(
+                rule,
+                f'{other} and {rule.mdev_type} have the same trait {mine}',
+                'a flavor cannot tell them apart by it; add traits of your own to each',
+            )
 
 
-def _shared(rule: TypeRule, trait: str, first: TypeRule) -> model.Problem:
-    return _warning(
-        rule,
-        'traits',
-        f'{first.mdev_type} and {rule.mdev_type} have the same trait {trait}',
-        'a flavor cannot tell them apart by it; add traits of your own to each',
+def _not_published(trait: str) -> str:
+    own = names.suggested_trait(trait)
+    return f'it is not published; a trait of your own may be called {own}'
+
+
+def _of_traits(rule: TypeRule, problem: str, remedy: str) -> model.Problem:
+    return model.Problem(
+        severity=_WARNING,
+        group=rule.group,
+        option='traits',
+        problem=problem,
+        remedy=remedy,
     )
 
 
-def of_exclusive_attributes(rules: cabc.Sequence[TypeRule]) -> list[model.Problem]:
-    """Attributes that only one mdev can have, for a type that may have more."""
-    return [
-        _error(
-            rule,
-            'attributes',
-            f'{", ".join(sorted(exclusive))} can be given to one mdev only',
-            'set max_instances = 1 in this group',
-        )
-        for rule in rules
-        if (exclusive := _EXCLUSIVE.intersection(name for name, _ in rule.attributes))
-        and rule.max_instances != 1
-    ]
+def exclusive_attributes(rule: TypeRule) -> list[str]:
+    """The attributes that only one mdev can have, where there may be more."""
+    if rule.max_instances == 1 or rule.unparsed & _EXCLUSIVE_OPTIONS:
+        return []
+    return sorted(_EXCLUSIVE.intersection(name for name, _ in rule.attributes))
 
 
-def _error(
-    rule: TypeRule, option: str, problem: str, remedy: str, *, fatal: bool = False
+def of_exclusive_attributes(
+    rules: cabc.Iterable[TypeRule],
+) -> cabc.Iterator[model.Problem]:
+    """Attributes that only one mdev can have, for types that may have more."""
+    for rule in rules:
+        if exclusive := exclusive_attributes(rule):
+            yield model.Problem(
+                severity=_ERROR,
+                group=rule.group,
+                option='attributes',
+                problem=f'{", ".join(exclusive)} can be given to one mdev only, and '
+                'the type may have more',
+                remedy='it is not served; set max_instances = 1 in this group',
+            )
+
+
+def _of_addresses(
+    rule: TypeRule, problem: str, remedy: str, severity: model.Severity = _ERROR
 ) -> model.Problem:
     return model.Problem(
-        severity=model.Severity.ERROR,
+        severity=severity,
         group=rule.group,
-        option=option,
-        problem=problem,
-        remedy=remedy,
-        fatal=fatal,
-    )
-
-
-def _warning(rule: TypeRule, option: str, problem: str, remedy: str) -> model.Problem:
-    return model.Problem(
-        severity=model.Severity.WARNING,
-        group=rule.group,
-        option=option,
+        option='device_addresses',
         problem=problem,
         remedy=remedy,
     )
+
+
+def _some(known: cabc.Sequence[str]) -> str:
+    """The first few of them: a message is one line."""
+    told = ', '.join(known[:8]) or 'none'
+    return told if len(known) <= 8 else f'{told}, and {len(known) - 8} more'

@@ -8,11 +8,11 @@ import collections.abc as cabc
 
 from cliff import lister
 
+from nova_generic_mdev import addresses
 from nova_generic_mdev import allocation
 from nova_generic_mdev import engine
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
-from nova_generic_mdev import policy
 from nova_generic_mdev import privileged
 from nova_generic_mdev import record
 from nova_generic_mdev.cmd import context as contextlib
@@ -99,7 +99,7 @@ def _request(text: str, context: contextlib.Context) -> allocation.Request:
         raise exceptions.InvalidName(
             'resource', text, 'expected PARENT:CLASS=N, mtty:CUSTOM_MTTY=1 say'
         )
-    found = policy.parents_at(address, context.snapshot.parents.values())
+    found = addresses.parents_at(address, context.snapshot.parents.values())
     if len(found) != 1:
         told = ', '.join(p.name for p in found) or 'none'
         raise exceptions.NotFound(
