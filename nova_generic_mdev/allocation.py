@@ -71,17 +71,33 @@ def requests_from(
         amount}}}`` (API reference, "List allocations")
     :param parents: the parent's name by provider uuid, for providers of ours;
         allocations on any other provider are somebody else's
+    :raises InvalidValue: an allocation of ours that is not of this shape
     """
     wanted: collections.Counter[tuple[str, str]] = collections.Counter()
-    for provider_uuid, allocation in allocations.items():
-        resources = allocation.get('resources')
-        if provider_uuid in parents and isinstance(resources, cabc.Mapping):
-            for resource_class, amount in resources.items():
-                wanted[parents[provider_uuid], resource_class] += amount
+    for provider_uuid in sorted(allocations.keys() & parents.keys()):
+        resources = _resources(provider_uuid, allocations[provider_uuid])
+        for resource_class, amount in resources.items():
+            wanted[parents[provider_uuid], resource_class] += amount
     return tuple(
         Request(parent=parent, resource_class=resource_class, amount=amount)
         for (parent, resource_class), amount in sorted(wanted.items())
     )
+
+
+def _resources(provider_uuid: str, allocation: object) -> cabc.Mapping[str, int]:
+    resources = None
+    if isinstance(allocation, cabc.Mapping):
+        resources = allocation.get('resources')
+    if not isinstance(resources, cabc.Mapping) or not all(
+        isinstance(resource_class, str) and type(amount) is int and amount >= 1
+        for resource_class, amount in resources.items()
+    ):
+        raise exceptions.InvalidValue(
+            f'allocation on provider {provider_uuid}',
+            allocation,
+            'expected {"resources": {class: amount}} with amounts of at least 1',
+        )
+    return resources
 
 
 def plan(
@@ -142,7 +158,10 @@ class _Planner:
         return steps
 
     def _keep(self, claim: record.Claim, known: record.MdevRecord) -> Step:
-        if claim.uuid in self._snapshot.mdevs:
+        # A pending claim's mdev may be there and not have its attributes yet:
+        # whoever made it was ended in between.  Making it again completes it.
+        is_done = claim.state is record.ClaimState.READY
+        if is_done and self._stock.is_live(known):
             return Reuse(
                 uuid=claim.uuid,
                 parent=known.parent,

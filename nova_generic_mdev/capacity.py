@@ -47,13 +47,27 @@ class Stock:
 
     def _count_recorded(self) -> None:
         for known in self._claims.mdevs.values():
-            if known.uuid in self._snapshot.mdevs:
+            if self.is_live(known):
+                # Again, for one whose type the kernel did not tell this time.
+                self._existing[known.mdev_type][known.uuid] = known.parent
                 continue
             claimed = known.uuid in self._claims.claims
             if claimed or known.parent not in self._snapshot.parents:
                 self._existing[known.mdev_type][known.uuid] = known.parent
             if claimed:
                 self._missing[known.parent, known.mdev_type] += 1
+
+    def is_live(self, known: record.MdevRecord) -> bool:
+        """Whether the mdev is there as it was recorded.
+
+        A uuid that is live as something else is somebody else's mdev.
+        """
+        live = self._snapshot.mdevs.get(known.uuid)
+        return (
+            live is not None
+            and live.parent == known.parent
+            and live.mdev_type in (known.mdev_type, None)
+        )
 
     def existing(self, mdev_type: str) -> cabc.Mapping[str, str]:
         """The parent of each mdev of the type that counts for a limit, by uuid."""
@@ -66,7 +80,7 @@ class Stock:
 
     def _is_ours(self, uuid: str, rule: policy.TypeRule) -> bool:
         known = self._claims.mdevs.get(uuid)
-        if known is None or uuid in self._claims.claims:
+        if known is None or uuid in self._claims.claims or not self.is_live(known):
             return False
         if known.origin is record.Origin.FOUND:
             return self._reuse_found

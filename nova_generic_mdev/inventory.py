@@ -114,20 +114,16 @@ class _Count:
         )
 
     def _inventory(self, parent: str, resource_class: str) -> Inventory:
-        nobody: collections.Counter[str] = collections.Counter()
-        by_consumer = self._mine.get((parent, resource_class), nobody)
-        usable = sum(by_consumer.values()) + self._on_offer(parent, resource_class)
+        mine = sum(self._mine.get((parent, resource_class), {}).values())
+        usable = mine + self._on_offer(parent, resource_class)
         total = max(1, usable)
         if not self._pristine(parent, resource_class):
             total = max(total, self._recorded.get(parent, {}).get(resource_class, 0))
         rule = self._resolution.rule(parent, resource_class)
         if rule is not None and rule.limit is not None:
             total = min(total, max(rule.limit, usable, 1))
-        return Inventory(
-            total=total,
-            reserved=total - usable,
-            max_unit=max(total, *by_consumer.values(), 1),
-        )
+        # No holding is larger than this: total >= usable >= mine.
+        return Inventory(total=total, reserved=total - usable, max_unit=total)
 
     def _on_offer(self, parent: str, resource_class: str) -> int:
         """``idle + free`` of the one rule of the class that is not draining."""
@@ -138,12 +134,18 @@ class _Count:
         return idle + self._shares[parent, rule.mdev_type]
 
     def _readable(self, parent: str, resource_class: str) -> bool:
+        """Whether the kernel told the count of what serves the class there.
+
+        A draining type does not count, unless nothing else is of the class.
+        """
         device = self._snapshot.parents.get(parent)
+        rules = self._resolution.rules.get(parent, ())
+        fitting = [rule for rule in rules if rule.resource_class == resource_class]
+        serving = [rule for rule in fitting if not rule.drain]
         return device is not None and all(
             rule.mdev_type in device.types
             and device.types[rule.mdev_type].available_instances is not None
-            for rule in self._resolution.rules.get(parent, ())
-            if rule.resource_class == resource_class
+            for rule in serving or fitting
         )
 
     def _pristine(self, parent: str, resource_class: str) -> bool:

@@ -12,6 +12,7 @@ import enum
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
+from nova_generic_mdev import names
 
 
 class Origin(enum.StrEnum):
@@ -52,6 +53,7 @@ class MdevRecord:
 
     def __post_init__(self) -> None:
         model.check_uuid(self.uuid)
+        names.mdev_type(self.mdev_type)
 
 
 @model.value
@@ -95,6 +97,20 @@ class Claims:
     def of(self, consumer: str) -> tuple[Claim, ...]:
         """All claims of one consumer, in the order of the mdevs' uuids."""
         return tuple(c for c in self.claims.values() if c.consumer == consumer)
+
+
+@model.value
+class Scope:
+    """The part of the record that one decision needs, however large the host.
+
+    :param parents: all that is on these parents
+    :param mdev_types: all that is of these types, wherever it is
+    :param consumer: all that this consumer holds
+    """
+
+    parents: frozenset[str] = frozenset()
+    mdev_types: frozenset[str] = frozenset()
+    consumer: str | None = None
 
 
 def all_found(snapshot: model.HostSnapshot) -> Claims:
