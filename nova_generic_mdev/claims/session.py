@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import typing as ty
 
+from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
 
 VERSION = 1
@@ -31,7 +33,28 @@ CREATE TABLE claims (
 ) WITHOUT ROWID;
 CREATE INDEX claims_consumer ON claims (consumer);
 CREATE INDEX mdevs_parent ON mdevs (parent);
+CREATE INDEX mdevs_type ON mdevs (mdev_type);
 """
+
+# One statement, so that it sees one state of the record.
+_READ = """
+SELECT mdevs.uuid, parent, mdev_type, origin, attributes, backend,
+       consumer, resource_class, owner, state
+FROM mdevs LEFT JOIN claims ON claims.uuid = mdevs.uuid
+"""
+_IN_SCOPE = """
+WHERE mdevs.uuid IN (
+    SELECT uuid FROM mdevs WHERE parent IN (SELECT value FROM json_each(:parents))
+    UNION
+    SELECT uuid FROM mdevs WHERE mdev_type IN (SELECT value FROM json_each(:types))
+    UNION
+    SELECT uuid FROM claims WHERE consumer = :consumer
+)
+"""
+
+
+class Damaged(sqlite3.DatabaseError):
+    """A row that no release wrote."""
 
 
 class Session:
@@ -42,7 +65,7 @@ class Session:
 
     def load(self) -> record.Claims:
         """The record as this transaction sees it."""
-        return read(self._connection)
+        return read(self._connection, None)
 
     def add_mdev(self, known: record.MdevRecord) -> None:
         """Record an mdev."""
@@ -71,14 +94,14 @@ class Session:
             ),
         )
 
-    def set_ready(self, uuid: str) -> None:
-        """Note that a pending claim's mdev is there."""
+    def set_state(self, uuid: str, state: record.ClaimState) -> None:
+        """Note whether the effect of a claim is still to come, or is done."""
         self._connection.execute(
-            "UPDATE claims SET state = 'ready' WHERE uuid = ?", (uuid,)
+            'UPDATE claims SET state = ? WHERE uuid = ?', (state.value, uuid)
         )
 
     def drop_claim(self, uuid: str) -> None:
-        """Take a mdev from its consumer."""
+        """Take an mdev from its consumer."""
         self._connection.execute('DELETE FROM claims WHERE uuid = ?', (uuid,))
 
     def drop_mdev(self, uuid: str) -> None:
@@ -87,34 +110,60 @@ class Session:
         self._connection.execute('DELETE FROM mdevs WHERE uuid = ?', (uuid,))
 
 
-def read(connection: sqlite3.Connection) -> record.Claims:
-    """All rows of both tables, as values."""
-    mdevs = [
-        record.MdevRecord(
-            uuid=uuid,
-            parent=parent,
-            mdev_type=mdev_type,
-            attributes=tuple((name, value) for name, value in json.loads(attributes)),
-            origin=record.Origin(origin),
-            backend=backend,
-        )
-        for uuid, parent, mdev_type, attributes, origin, backend in connection.execute(
-            'SELECT uuid, parent, mdev_type, attributes, origin, backend FROM mdevs'
-        )
-    ]
-    claims = [
-        record.Claim(
-            uuid=uuid,
-            consumer=consumer,
-            resource_class=resource_class,
-            owner=record.Owner(owner),
-            state=record.ClaimState(state),
-        )
-        for uuid, consumer, resource_class, owner, state in connection.execute(
-            'SELECT uuid, consumer, resource_class, owner, state FROM claims'
-        )
-    ]
-    return record.Claims(
-        mdevs={known.uuid: known for known in mdevs},
-        claims={claim.uuid: claim for claim in claims},
+def read(connection: sqlite3.Connection, scope: record.Scope | None) -> record.Claims:
+    """The rows of both tables as values: all of them, or those in the scope.
+
+    :raises Damaged: a row that cannot be one of ours
+    """
+    if scope is None:
+        rows = connection.execute(_READ)
+    else:
+        rows = connection.execute(_READ + _IN_SCOPE, _parameters(scope))
+    mdevs, claims = {}, {}
+    for uuid, *facts in rows:
+        try:
+            mdevs[uuid] = _mdev(uuid, *facts[:5])
+            if facts[5] is not None:
+                claims[uuid] = _claim(uuid, *facts[5:])
+        except (ValueError, TypeError, exceptions.MdevError) as e:
+            raise Damaged(f'the row of mdev {uuid} is damaged: {e}') from e
+    return record.Claims(mdevs=mdevs, claims=claims)
+
+
+def _parameters(scope: record.Scope) -> dict[str, str | None]:
+    return {
+        'parents': json.dumps(sorted(scope.parents)),
+        'types': json.dumps(sorted(scope.mdev_types)),
+        'consumer': scope.consumer,
+    }
+
+
+def _mdev(
+    uuid: str,
+    parent: str,
+    mdev_type: str,
+    origin: str,
+    attributes: str,
+    backend: str | None,
+) -> record.MdevRecord:
+    pairs: list[ty.Any] = json.loads(attributes)
+    return record.MdevRecord(
+        uuid=uuid,
+        parent=parent,
+        mdev_type=mdev_type,
+        origin=record.Origin(origin),
+        attributes=tuple((name, value) for name, value in pairs),
+        backend=backend,
+    )
+
+
+def _claim(
+    uuid: str, consumer: str, resource_class: str, owner: str, state: str
+) -> record.Claim:
+    return record.Claim(
+        consumer=consumer,
+        uuid=uuid,
+        resource_class=resource_class,
+        owner=record.Owner(owner),
+        state=record.ClaimState(state),
     )

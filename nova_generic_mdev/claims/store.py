@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The durable record: which mdevs are ours, and whose they are.
+"""The file of the record: made, read, and changed in transactions.
 
-One SQLite file below the state path, with two tables.  A claim is written here
-before any effect on the host, so that a crash leaves a trace to follow and two
-spawns never get the same device.
+A claim is written here before any effect on the host, so that a crash leaves a
+trace to follow and two spawns never get the same device.
 
 The journal is a rollback journal, so that a reader without any right to write
-can read; transactions are ordered by a lock in the process and by a file lock
-between processes *before* they begin, so that nothing waits inside one.
+can read; transactions are ordered by a lock *before* they begin, so that
+nothing waits inside one.
 """
 
 from __future__ import annotations
@@ -16,34 +15,34 @@ import collections.abc as cabc
 import contextlib
 import os
 import sqlite3
-import threading
 import urllib.parse
-
-from oslo_concurrency import lockutils
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
+from nova_generic_mdev.claims import files
+from nova_generic_mdev.claims import locks
 from nova_generic_mdev.claims import session
 
 FILE = 'claims.sqlite'
 _LOCK_SECONDS = 30.0
-_MACHINE_ID = '/etc/machine-id'
-
-
-def machine_id() -> str:
-    """The id of this machine (machine-id(5)): a record is of one host only."""
-    try:
-        with open(_MACHINE_ID, encoding='ascii') as file:
-            return file.read().strip()
-    except OSError as e:
-        raise exceptions.HostError(
-            _MACHINE_ID, f'{e.strerror}; run systemd-machine-id-setup'
-        ) from e
+# How long a commit waits for those who are reading, which is a moment.
+_BUSY_SECONDS = 5.0
+_UNFINISHED = frozenset({'SQLITE_READONLY_ROLLBACK', 'SQLITE_READONLY_CANTLOCK'})
+_DAMAGED = frozenset({'SQLITE_CORRUPT', 'SQLITE_NOTADB'})
 
 
 def exists(state_path: str) -> bool:
-    """Whether there is a record; nothing is made."""
-    return os.path.exists(os.path.join(state_path, FILE))
+    """Whether there is a record; nothing is made.
+
+    :raises ClaimsError: nobody can tell, since the path cannot be entered
+    """
+    path = os.path.join(state_path, FILE)
+    with _reported(path):
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            return False
+    return True
 
 
 class ClaimStore:
@@ -55,59 +54,64 @@ class ClaimStore:
     """
 
     def __init__(self, state_path: str, machine: str) -> None:
-        self.path = os.path.join(state_path, FILE)
+        self.path = os.path.join(os.path.abspath(state_path), FILE)
         self.state_path = state_path
+        #: what orders those who change the host, whatever process they are in
+        self.locks = locks.Locks(state_path)
         self._machine = machine
-        self._mutex = threading.Lock()
 
     def exists(self) -> bool:
         """Whether there is a record; nothing is made."""
         return exists(self.state_path)
 
-    def load(self) -> record.Claims:
-        """The whole record as it is now; an absent one is empty.
+    def load(self, scope: record.Scope | None = None) -> record.Claims:
+        """The record as it is now, or this part of it; an absent one is empty.
 
         :raises ClaimsError: it cannot be read, is newer, or of another machine
         """
         if not self.exists():
             return record.Claims()
-        with self._reported(), self._connection('ro') as connection:
-            return session.read(connection)
+        with _reported(self.path):
+            try:
+                return self._read('ro', scope)
+            except sqlite3.OperationalError as e:
+                if e.sqlite_errorname not in _UNFINISHED:
+                    raise
+            # A writer was killed in the middle: it takes the right to write to
+            # put back what was before it.
+            with self._exclusive():
+                return self._read('rw', scope)
+
+    def _read(self, mode: str, scope: record.Scope | None) -> record.Claims:
+        with self._connection(mode) as connection:
+            return session.read(connection, scope)
 
     def create(self, found: record.Claims) -> None:
         """Make the record with what the host has at this first start.
 
         :raises ClaimsError: it cannot be made
         """
-        with self._reported():
-            os.makedirs(self.state_path, mode=0o750, exist_ok=True)
-        with self._exclusive():
-            if self.exists():
-                return
-            self._make(found)
+        with _reported(self.path):
+            files.make_directory(self.state_path)
+            with self._exclusive():
+                if not self.exists():
+                    self._make(found)
 
     def _make(self, found: record.Claims) -> None:
         # Made aside and renamed: a half-made record is never seen.
         scratch = f'{self.path}.new'
-        with self._reported():
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(scratch)
-            with contextlib.closing(sqlite3.connect(scratch)) as connection:
-                connection.executescript(session.SCHEMA)
-                connection.execute('INSERT INTO host VALUES (?)', (self._machine,))
-                new = session.Session(connection)
-                for known in found.mdevs.values():
-                    new.add_mdev(known)
-                connection.execute(f'PRAGMA user_version = {session.VERSION}')
-                connection.commit()
-            self._give_to_owner(scratch)
-            os.rename(scratch, self.path)
-
-    def _give_to_owner(self, path: str) -> None:
-        """Root's command line must not make a record that Nova cannot write."""
-        owner = os.stat(self.state_path)
-        if os.geteuid() == 0:
-            os.chown(path, owner.st_uid, owner.st_gid)
+        files.remove(scratch)
+        files.make_file(scratch)
+        with contextlib.closing(sqlite3.connect(scratch)) as connection:
+            connection.execute('PRAGMA journal_mode = OFF')
+            connection.executescript(session.SCHEMA)
+            connection.execute('INSERT INTO host VALUES (?)', (self._machine,))
+            new = session.Session(connection)
+            for known in found.mdevs.values():
+                new.add_mdev(known)
+            connection.execute(f'PRAGMA user_version = {session.VERSION}')
+            connection.commit()
+        files.replace(scratch, self.path)
 
     @contextlib.contextmanager
     def transaction(self) -> cabc.Iterator[session.Session]:
@@ -117,32 +121,24 @@ class ClaimStore:
         """
         with (
             self._exclusive(),
-            self._reported(),
+            # Not OSError: what the block raises of its own is the block's.
+            _reported(self.path, (sqlite3.Error,)),
             self._connection('rw') as connection,
         ):
             connection.execute('BEGIN IMMEDIATE')
             with connection:
                 yield session.Session(connection)
 
-    @contextlib.contextmanager
-    def _exclusive(self) -> cabc.Iterator[None]:
-        between_processes = lockutils.external_lock('claims', lock_path=self.state_path)
-        with self._mutex:
-            with self._reported():
-                locked = between_processes.acquire(timeout=_LOCK_SECONDS)
-            if not locked:
-                raise exceptions.ClaimsError(
-                    self.path, f'another process held it for {_LOCK_SECONDS:.0f} s'
-                )
-            try:
-                yield
-            finally:
-                between_processes.release()
+    def _exclusive(self) -> contextlib.AbstractContextManager[None]:
+        return self.locks.held(['claims'], _LOCK_SECONDS)
 
     @contextlib.contextmanager
     def _connection(self, mode: str) -> cabc.Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(
-            f'file:{_quoted(self.path)}?mode={mode}', uri=True, isolation_level=None
+            f'file:{urllib.parse.quote(self.path)}?mode={mode}',
+            uri=True,
+            isolation_level=None,
+            timeout=_BUSY_SECONDS,
         )
         with contextlib.closing(connection):
             connection.execute('PRAGMA foreign_keys = ON')
@@ -151,28 +147,46 @@ class ClaimStore:
 
     def _check(self, connection: sqlite3.Connection) -> None:
         (version,) = connection.execute('PRAGMA user_version').fetchone()
+        if version == 0:
+            raise exceptions.ClaimsError(
+                self.path, 'it is no record of claims; move it away'
+            )
         if version != session.VERSION:
             raise exceptions.ClaimsError(
                 self.path,
                 f'its version is {version}, this release reads {session.VERSION}; '
                 'run the release that wrote it',
             )
-        (machine,) = connection.execute('SELECT machine_id FROM host').fetchone()
-        if machine != self._machine:
+        machines = connection.execute('SELECT machine_id FROM host').fetchall()
+        if machines != [(self._machine,)]:
+            told = ', '.join(machine for (machine,) in machines) or 'nobody knows which'
             raise exceptions.ClaimsError(
                 self.path,
-                f'it is of machine {machine}, this is {self._machine}; '
+                f'it is of machine {told}, this is {self._machine}; '
                 'each host needs a state path of its own',
             )
 
-    @contextlib.contextmanager
-    def _reported(self) -> cabc.Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as e:
-            raise exceptions.ClaimsError(self.path, str(e)) from e
+
+@contextlib.contextmanager
+def _reported(
+    path: str, kinds: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+) -> cabc.Iterator[None]:
+    """What SQLite and the file system raise becomes a ClaimsError."""
+    try:
+        yield
+    except kinds as e:
+        raise exceptions.ClaimsError(path, _reason(e)) from e
 
 
-def _quoted(path: str) -> str:
-    """A path inside a SQLite URI, where ``?``, ``#`` and ``%`` mean something."""
-    return urllib.parse.quote(os.path.abspath(path))
+def _reason(error: Exception) -> str:
+    name = getattr(error, 'sqlite_errorname', None) or ''
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if name in _DAMAGED or isinstance(error, session.Damaged):
+        return (
+            f'{error}; put a copy of it back, or move it away: then what is on the '
+            'host counts as found'
+        )
+    if name.startswith('SQLITE_BUSY'):
+        return f'{error}: another program has it open; end that, and try again'
+    return str(error)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of the record, and whose they are.
+
+Root's command line and nova-compute write the same record.  What root makes
+belongs to the owner of the directory that it is made in; only what was made
+here is ever given away, so that no link placed there can lead root astray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from nova_generic_mdev import exceptions
+
+_MACHINE_ID = '/etc/machine-id'
+
+
+def machine_id() -> str:
+    """The id of this machine (machine-id(5)): a record is of one host only."""
+    try:
+        with open(_MACHINE_ID, encoding='ascii') as file:
+            return file.read().strip()
+    except OSError as e:
+        raise exceptions.HostError(
+            _MACHINE_ID, f'{e.strerror}; run systemd-machine-id-setup'
+        ) from e
+
+
+def make_directory(path: str) -> None:
+    """Make a directory, and what is missing above it.
+
+    Everybody may read it: there are names and uuids in it, and no secrets.
+
+    :raises OSError: it cannot be made
+    """
+    path = os.path.abspath(path)
+    if os.path.isdir(path):
+        return
+    above = os.path.dirname(path)
+    make_directory(above)
+    try:
+        os.mkdir(path, mode=0o755)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+        return
+    if os.geteuid() == 0:
+        owner = os.stat(above)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def make_file(path: str) -> None:
+    """Make an empty file, if there is none.
+
+    :raises OSError: it cannot be made
+    """
+    with contextlib.suppress(FileExistsError):
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(path, flags, mode=0o644)
+        try:
+            if os.geteuid() == 0:
+                owner = os.stat(os.path.dirname(path))
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+        finally:
+            os.close(handle)
+
+
+def replace(source: str, target: str) -> None:
+    """Rename a file, durably: after a power cut it is there.
+
+    :raises OSError: it cannot be renamed
+    """
+    os.rename(source, target)
+    directory = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def remove(path: str) -> None:
+    """Remove a file; one that is not there will do.
+
+    :raises OSError: it cannot be removed
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
