@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import errno
-import os
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import host
 from nova_generic_mdev import model
+from nova_generic_mdev import privileged
 from nova_generic_mdev.privileged import mdev as writes
 
 # A driver that has no room says so in its own way: mtty and mbochs ENOSPC, mdpy
 # EUSERS, others EPERM or EAGAIN.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EUSERS, errno.EPERM, errno.EAGAIN})
+# ENODEV: what is being unregistered is still listed for a moment.
+_GONE = frozenset({errno.ENOENT, errno.ENODEV})
+# Besides the kernel's refusals: names that cannot be one, and no helper.
+_NOT_DONE = (OSError, ValueError, privileged.HelperFailed)
 
 
 class KernelHost:
@@ -39,62 +43,89 @@ class KernelHost:
         mdev_type: str,
         attributes: model.Attributes = (),
     ) -> None:
-        """Create an mdev and set its attributes; undone if one is refused."""
+        """Create an mdev and set its attributes; undone if one is refused.
+
+        :raises CapacityError: the kernel refused (ENOSPC, EUSERS, EPERM, EAGAIN)
+        :raises NotFound: the parent or the type is not there
+        :raises HostError: anything else
+        """
         look = self.snapshot([parent])
         if parent not in look.parents:
             raise exceptions.NotFound(parent, 'there is no such parent device now')
-        sysname = look.parents[parent].sysname
         try:
-            writes.create(sysname, mdev_type, uuid)
-        except FileExistsError:
-            self._accept(uuid, parent, mdev_type)
+            writes.create(look.parents[parent].sysname, mdev_type, uuid)
+        except FileExistsError as e:
+            self._accept(uuid, parent, mdev_type, e)
+            # Whoever made it may have been ended before it had them all.
+            self._configure(uuid, attributes)
             return
-        except OSError as e:
+        except _NOT_DONE as e:
             raise _refused(e, parent, mdev_type) from e
-        self._configure(uuid, attributes)
+        try:
+            self._configure(uuid, attributes)
+        except exceptions.HostError:
+            self.remove(uuid)
+            raise
 
-    def _accept(self, uuid: str, parent: str, mdev_type: str) -> None:
+    def _accept(
+        self, uuid: str, parent: str, mdev_type: str, error: FileExistsError
+    ) -> None:
         """An mdev that is there already is what was asked for, or a clash."""
         there = self.snapshot([parent]).mdevs.get(uuid)
         if there is None or there.mdev_type != mdev_type:
             raise exceptions.HostError(
                 f'mdev {uuid}', f'it exists already, and not as {mdev_type} of {parent}'
-            )
+            ) from error
 
     def _configure(self, uuid: str, attributes: model.Attributes) -> None:
         for name, value in attributes:
             try:
                 writes.set_attribute(uuid, name, value)
-            except OSError as e:
-                self.remove(uuid)
+            except _NOT_DONE as e:
                 raise exceptions.HostError(
                     f'mdev {uuid}',
-                    f'the kernel refused {name}={value}: {_text(e)}; see "attributes"',
+                    f'{name}={value} was refused: {_text(e)}; see "attributes" in '
+                    "its type's group",
                 ) from e
 
     def remove(self, uuid: str) -> None:
-        """Remove an mdev; one that is gone will do."""
+        """Remove an mdev; one that is gone will do.
+
+        :raises InUse: something has opened it
+        :raises HostError: anything else
+        """
         try:
             writes.remove(uuid)
-        except FileNotFoundError:
-            return
-        except OSError as e:
-            if e.errno == errno.EBUSY:
+        except _NOT_DONE as e:
+            if _number(e) in _GONE:
+                return
+            if _number(e) == errno.EBUSY:
                 raise exceptions.InUse(uuid, 'a process that has opened it') from e
             raise exceptions.HostError(
-                f'mdev {uuid}', f'removing it: {_text(e)}'
+                f'mdev {uuid}', f'it cannot be removed: {_text(e)}'
             ) from e
 
 
-def _refused(error: OSError, parent: str, mdev_type: str) -> exceptions.MdevError:
-    if error.errno in _NO_ROOM:
+def _refused(error: Exception, parent: str, mdev_type: str) -> exceptions.MdevError:
+    number = _number(error)
+    if number in _NO_ROOM:
         return exceptions.CapacityError(
-            parent, mdev_type, asked=1, left=None, error=error.errno
+            parent, mdev_type, asked=1, left=None, error=number
         )
-    if isinstance(error, FileNotFoundError):
+    if number in _GONE:
         return exceptions.NotFound(parent, f'it has no mdev type {mdev_type} now')
-    return exceptions.HostError(parent, f'creating one {mdev_type}: {_text(error)}')
+    return exceptions.HostError(
+        parent, f'no {mdev_type} can be created: {_text(error)}'
+    )
 
 
-def _text(error: OSError) -> str:
-    return f'{os.strerror(error.errno)} ({error.errno})' if error.errno else str(error)
+def _number(error: Exception) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, privileged.HelperFailed):
+        return privileged.not_started(error).reason
+    if isinstance(error, OSError) and error.strerror:
+        return f'{error.strerror} ({error.errno})'
+    return str(error)

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 import os
 
+from oslo_privsep import daemon
 from oslo_privsep import priv_context
+
+from nova_generic_mdev import exceptions
+
+#: what a call raises whose helper could not be started: not allowed, or not there
+HelperFailed = daemon.FailedToDropPrivileges
 
 context = priv_context.PrivContext(
     'nova_generic_mdev',
@@ -25,13 +31,27 @@ def start() -> None:
     The command line calls this before it does anything else.  Inside
     nova-compute nobody does: the library starts the helper as the service's
     own configuration says.
+
+    :raises HostError: it cannot be started
     """
-    if context.channel is not None:
+    if context.channel is not None or not context.client_mode:
         return
     if os.geteuid() == 0:
         _fork()
-    else:
+        return
+    try:
         context.start(priv_context.Method.ROOTWRAP)
+    except (HelperFailed, OSError) as e:
+        raise not_started(e) from e
+
+
+def not_started(error: Exception) -> exceptions.HostError:
+    """The helper's refusal, in words that say what to do."""
+    return exceptions.HostError(
+        'privileged helper',
+        f'{error}; run as root, or let sudo start privsep-helper for this user '
+        f'([{context.cfg_section}] helper_command)',
+    )
 
 
 def _fork() -> None:

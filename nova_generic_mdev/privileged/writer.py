@@ -19,6 +19,9 @@ from nova_generic_mdev import names
 _ATTRIBUTE = re.compile(r'[A-Za-z0-9_.-]+')
 # The mdev core's own files, and what would take the device from its driver.
 _NOT_ATTRIBUTES = frozenset({'remove', 'create', 'uevent', 'driver_override'})
+# One page with the NUL that the kernel adds (Documentation/filesystems/sysfs.rst).
+_LONGEST_VALUE = 4095
+_VFIO = '/dev/vfio'
 
 
 def create(root: str, parent_sysname: str, mdev_type: str, uuid: str) -> None:
@@ -32,57 +35,69 @@ def create(root: str, parent_sysname: str, mdev_type: str, uuid: str) -> None:
     _checked(names.sysname, parent_sysname)
     _checked(names.mdev_type, mdev_type)
     uuid = _checked(names.uuid, uuid)
-    parent = _device(root, os.path.join('class/mdev_bus', parent_sysname))
-    _write(os.path.join(parent, 'mdev_supported_types', mdev_type, 'create'), uuid)
+    parent = _device(root, 'class/mdev_bus', parent_sysname)
+    _write(parent, os.path.join('mdev_supported_types', mdev_type, 'create'), uuid)
 
 
 def set_attribute(root: str, uuid: str, name: str, value: str) -> None:
     """Write one attribute of an mdev, ``assign_adapter`` say.
 
-    :raises ValueError: not an attribute's name
+    :raises ValueError: not an attribute's name, or a value that none can have
     :raises OSError: as the kernel gave it
     """
-    if _ATTRIBUTE.fullmatch(name) is None or name in _NOT_ATTRIBUTES | {'.', '..'}:
-        raise ValueError(f'{name!r} is not an attribute of an mdev')
-    _write(os.path.join(_mdev(root, uuid), name), value)
+    _checked(_attribute, name)
+    _checked(_value, value)
+    _write(_mdev(root, uuid), name, value)
 
 
-def remove(root: str, uuid: str) -> None:
+def remove(root: str, uuid: str, *, vfio: str = _VFIO) -> None:
     """Write 1 to the ``remove`` file of an mdev, unless it is in use.
 
     The kernel would block until the user lets go, and nothing could stop the
     writer; so its VFIO group is tried first: it can be opened only once.
 
+    :raises ValueError: not a uuid
     :raises OSError: EBUSY, something uses it; else as the kernel gave it
     """
     device = _mdev(root, uuid)
-    _refuse_if_open(device)
-    _write(os.path.join(device, 'remove'), '1')
+    _refuse_if_open(device, vfio)
+    _write(device, 'remove', '1')
 
 
-def _refuse_if_open(device: str) -> None:
+def _refuse_if_open(device: str, vfio: str) -> None:
     group = os.path.basename(os.path.realpath(os.path.join(device, 'iommu_group')))
     try:
-        os.close(os.open(f'/dev/vfio/{group}', os.O_RDWR | os.O_CLOEXEC))
+        os.close(os.open(os.path.join(vfio, group), os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:
         return
+    except PermissionError as e:
+        # libvirt gives the group to QEMU's user for as long as the guest runs,
+        # and root without capabilities may not open it then.
+        raise OSError(errno.EBUSY, 'its VFIO group is given to a user') from e
 
 
 def _mdev(root: str, uuid: str) -> str:
-    uuid = _checked(names.uuid, uuid)
-    return _device(root, os.path.join('bus/mdev/devices', uuid))
+    return _device(root, 'bus/mdev/devices', _checked(names.uuid, uuid))
 
 
-def _device(root: str, link: str) -> str:
-    """The real directory of a device that the kernel links at this place."""
-    path = os.path.realpath(os.path.join(root, link), strict=True)
+def _device(root: str, place: str, name: str) -> str:
+    """The real directory of the device that the kernel links at this place."""
+    path = os.path.realpath(os.path.join(root, place, name), strict=True)
     devices = os.path.realpath(os.path.join(root, 'devices'))
-    if os.path.commonpath([path, devices]) != devices:
-        raise OSError(errno.ENODEV, 'it is not a device of this sysfs', path)
+    below = os.path.dirname(path)
+    if (
+        os.path.basename(path) != name
+        or os.path.commonpath([below, devices]) != devices
+    ):
+        raise OSError(errno.ENODEV, 'it is not a device of this sysfs')
     return path
 
 
-def _write(path: str, text: str) -> None:
+def _write(device: str, attribute: str, text: str) -> None:
+    """Write one attribute of a device, and nothing that a link leads to."""
+    path = os.path.join(device, attribute)
+    if os.path.realpath(path, strict=True) != path:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())
@@ -90,7 +105,26 @@ def _write(path: str, text: str) -> None:
         os.close(fd)
 
 
+def _attribute(name: str) -> str:
+    if _ATTRIBUTE.fullmatch(name) is None or name in _NOT_ATTRIBUTES | {'.', '..'}:
+        raise exceptions.InvalidName(
+            'attribute of an mdev', name, 'a file of its driver is expected'
+        )
+    return name
+
+
+def _value(text: str) -> str:
+    # The kernel never sees an empty write, so that it would seem to succeed.
+    if not text.isprintable() or not 1 <= len(text.encode()) <= _LONGEST_VALUE:
+        raise exceptions.InvalidName(
+            'value', text, f'1 to {_LONGEST_VALUE} bytes of one line are expected'
+        )
+    return text
+
+
 def _checked(check: cabc.Callable[[str], str], text: str) -> str:
+    if not isinstance(text, str):
+        raise ValueError(f'{text!r} is not text')  # noqa: TRY004
     try:
         return check(text)
     except exceptions.InvalidName as e:
