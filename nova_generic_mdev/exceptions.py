@@ -52,9 +52,7 @@ class ConfigError(MdevError):
 
     def __init__(self, problems: ty.Sequence[model.Problem]) -> None:
         self.problems = tuple(problems)
-        lines = [
-            f'[{p.group}] {p.option}: {p.problem}; {p.remedy}' for p in self.problems
-        ]
+        lines = [str(problem) for problem in self.problems]
         super().__init__(f'{len(lines)} configuration problem(s): ' + ' | '.join(lines))
 
 

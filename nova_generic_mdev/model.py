@@ -75,6 +75,12 @@ class Problem:
     remedy: str
     fatal: bool = False
 
+    def __str__(self) -> str:
+        where = f'[{self.group}] {self.option}'.strip() if self.group else ''
+        return ': '.join(part for part in (where, self.problem) if part) + (
+            f'; {self.remedy}'
+        )
+
 
 @value
 class Fault:

@@ -88,6 +88,8 @@ def nowhere(rule: TypeRule, able: cabc.Sequence[str]) -> model.Problem:
 
 def unmatched(rule: TypeRule, address: str) -> model.Problem:
     """An address or a pattern that nothing answers to, now."""
+    # A list without its commas is one address of several lines.
+    address = address if address.isprintable() else repr(address)
     told = f'there is no parent device {address} now'
     if names.is_pattern(address):
         told = f'no parent device that supports {rule.mdev_type} matches {address}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import collections.abc as cabc
+import re
 
 from cliff import lister
 
@@ -15,27 +16,34 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
 from nova_generic_mdev import privileged
 from nova_generic_mdev import record
-from nova_generic_mdev.cmd import context as contextlib
+from nova_generic_mdev.cmd import context
 from nova_generic_mdev.host import kernel
 
+# Nine digits hold more than any host has.
+_AMOUNT = re.compile(r'0*[1-9][0-9]{0,8}', re.ASCII)
 _HEADER = ('uuid', 'parent', 'mdev_type', 'origin')
 Table = tuple[tuple[str, ...], cabc.Iterable[tuple[str, ...]]]
 
 
-def _engine(context: contextlib.Context) -> engine.Engine:
-    if not context.is_this_machine:
+def _engine(run: context.Context) -> engine.Engine:
+    if not run.is_this_machine:
         raise exceptions.HostError(
-            context.options.sysfs,
+            run.options.sysfs,
             "only this machine's sysfs can be acted on; leave out --sysfs",
         )
     privileged.start()
-    fatal = [problem for problem in context.resolution.problems if problem.fatal]
+    if run.conf.generic_mdev.backend == 'libvirt':
+        raise exceptions.HostError(
+            '[generic_mdev] backend = libvirt',
+            'this release creates mdevs through sysfs only; write auto or sysfs',
+        )
+    fatal = [problem for problem in run.resolution.problems if problem.fatal]
     if fatal:
         raise exceptions.ConfigError(fatal)
     return engine.Engine(
-        kernel.KernelHost(context.reader),
-        context.store,
-        context.policy,
+        kernel.KernelHost(run.reader),
+        run.store,
+        run.policy,
     )
 
 
@@ -64,9 +72,9 @@ class DeviceAllocate(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """A row per mdev that the consumer now has."""
-        context = contextlib.of(self.app)
-        acting = _engine(context)
-        requests = [_request(text, context) for text in parsed_args.resource]
+        run = context.of(self.app)
+        acting = _engine(run)
+        requests = [_request(text, run) for text in parsed_args.resource]
         return _table(
             acting.allocate(
                 names.uuid(parsed_args.consumer), requests, owner=record.Owner.CLI
@@ -85,26 +93,26 @@ class DeviceRelease(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """A row per mdev that was released; none is no error."""
-        released = _engine(contextlib.of(self.app)).release(parsed_args.consumer)
+        released = _engine(context.of(self.app)).release(parsed_args.consumer)
         if not released:
             self.app.stderr.write(f'{parsed_args.consumer} held nothing\n')
         return _table(released)
 
 
-def _request(text: str, context: contextlib.Context) -> allocation.Request:
+def _request(text: str, run: context.Context) -> allocation.Request:
     """One ``PARENT:CLASS=N``, split at the last ``:``."""
     address, _, rest = text.rpartition(':')
     mdev_class, _, amount = rest.partition('=')
-    if not (address and mdev_class and amount.isdecimal() and int(amount)):
+    if not (address and mdev_class and _AMOUNT.fullmatch(amount)):
         raise exceptions.InvalidName(
             'resource', text, 'expected PARENT:CLASS=N, mtty:CUSTOM_MTTY=1 say'
         )
-    found = addresses.parents_at(address, context.snapshot.parents.values())
+    found = addresses.parents_at(address, run.snapshot.parents.values())
     if len(found) != 1:
-        told = ', '.join(p.name for p in found) or 'none'
-        raise exceptions.NotFound(
-            address, f'it must be one parent device, and it is {told}'
-        )
+        told = f'it means {", ".join(p.name for p in found)}; name one of them'
+        if not found:
+            told = 'no such parent device; "nova-mdev parent list" names what is there'
+        raise exceptions.NotFound(address, told)
     return allocation.Request(
         parent=found[0].name,
         resource_class=names.resource_class(mdev_class),

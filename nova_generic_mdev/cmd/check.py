@@ -10,7 +10,8 @@ from cliff import lister
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
-from nova_generic_mdev.cmd import context as contextlib
+from nova_generic_mdev import policy
+from nova_generic_mdev.cmd import context
 
 _CLEAN, _ERRORS, _COULD_NOT_LOOK = range(3)
 
@@ -44,16 +45,27 @@ class ConfigCheck(lister.Lister):
         )
 
     def _problems(self) -> list[model.Problem]:
-        context = contextlib.of(self.app)
+        run = context.of(self.app)
+        unread, unseen = self._unread(run), self._unseen(run)
+        if unread or unseen:
+            self._status = _COULD_NOT_LOOK
+            itself = [] if unread else [*run.problems, *policy.check(run.policy)]
+            return [*unread, *itself, *unseen]
+        return [*run.resolution.problems, *map(_fault, run.snapshot.faults)]
+
+    def _unread(self, run: context.Context) -> tuple[model.Problem, ...]:
         try:
-            found = list(context.resolution.problems)
+            _ = run.policy
         except exceptions.ConfigError as e:
-            self._status = _COULD_NOT_LOOK
-            return list(e.problems)
+            return e.problems
+        return ()
+
+    def _unseen(self, run: context.Context) -> tuple[model.Problem, ...]:
+        try:
+            _ = run.snapshot
         except exceptions.HostError as e:
-            self._status = _COULD_NOT_LOOK
-            return [*context.problems, _unseen(e)]
-        return found + [_unread(fault) for fault in context.snapshot.faults]
+            return (_unseen(e),)
+        return ()
 
 
 def _unseen(error: exceptions.HostError) -> model.Problem:
@@ -66,11 +78,11 @@ def _unseen(error: exceptions.HostError) -> model.Problem:
     )
 
 
-def _unread(fault: model.Fault) -> model.Problem:
+def _fault(fault: model.Fault) -> model.Problem:
     return model.Problem(
         severity=model.Severity.WARNING,
         group='',
         option='',
         problem=f'{fault.where}: {fault.reason}',
-        remedy='look at the driver of that device; nothing new is given there',
+        remedy='what it should tell is left out; look at the driver of that device',
     )

@@ -5,26 +5,18 @@ from __future__ import annotations
 
 import collections.abc as cabc
 
-from cliff import columns
+_LISTS = frozenset({'json', 'yaml'})
 
 
-class _Words(list[str]):
-    """A list in json and yaml; words in csv and value."""
+def words(names: cabc.Iterable[str], output: str) -> list[str] | str:
+    """Names in order: a list in json and yaml, one a line in a table, else words.
 
-    def __str__(self) -> str:
-        return ' '.join(self)
-
-
-class Words(columns.FormattableColumn[cabc.Collection[str]]):
-    """A set of names, in order."""
-
-    def human_readable(self) -> str:
-        """One name a line."""
-        return '\n'.join(sorted(self._value))
-
-    def machine_readable(self) -> list[str]:
-        """All names, in order."""
-        return _Words(sorted(self._value))
+    :param output: the name of the format
+    """
+    ordered = sorted(names)
+    if output in _LISTS:
+        return ordered
+    return ('\n' if output == 'table' else ' ').join(ordered)
 
 
 def or_empty(value: object) -> object:

@@ -54,9 +54,27 @@ class Context:
         folders = [f'--config-dir={d}' for d in self.options.config_dir or ()]
         try:
             conf([*files, *folders], project='nova', prog='nova-compute')
-        except cfg.Error as e:
-            raise exceptions.ConfigError([_unreadable(str(e))]) from e
+        except (cfg.Error, OSError, UnicodeDecodeError) as e:
+            raise exceptions.ConfigError([self._unreadable(e)]) from e
         return conf
+
+    def _unreadable(self, error: Exception) -> model.Problem:
+        reason = str(error)
+        if isinstance(error, OSError):
+            reason = f'{error.filename}: {error.strerror}'
+        elif isinstance(error, UnicodeDecodeError):
+            # It does not say which of the files it is.
+            named = (self.options.config_file or []) + (self.options.config_dir or [])
+            where = ' or '.join(named) or 'one of the files that Nova reads'
+            reason = f'{where}: not text, {error}'
+        return model.Problem(
+            severity=model.Severity.ERROR,
+            group='',
+            option='',
+            problem=f'the configuration cannot be read: {reason}',
+            remedy='mend the file, or name another with --config-file',
+            fatal=True,
+        )
 
     @functools.cached_property
     def _policy(self) -> tuple[policylib.Policy, tuple[model.Problem, ...]]:
@@ -78,7 +96,7 @@ class Context:
         policy, problems = self._policy
         resolved = policylib.resolve(policy, self.snapshot.parents.values())
         return policylib.Resolution(
-            rules=resolved.rules, problems=problems + resolved.problems
+            rules=resolved.rules, problems=(*problems, *resolved.problems)
         )
 
     @functools.cached_property
@@ -176,14 +194,3 @@ def of(app: ty.Any) -> Context:
     """The context of the program that a command runs in."""
     context: Context = app.context
     return context
-
-
-def _unreadable(reason: str) -> model.Problem:
-    return model.Problem(
-        severity=model.Severity.ERROR,
-        group='',
-        option='',
-        problem=f'the configuration cannot be read: {reason}',
-        remedy='name a file with --config-file, or mend this one',
-        fatal=True,
-    )

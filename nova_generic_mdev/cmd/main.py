@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import logging
+import os
 import sys
 import typing as ty
 
@@ -15,6 +16,9 @@ from cliff import commandmanager
 from nova_generic_mdev.cmd import context
 
 _DISTRIBUTION = 'nova-generic-mdev'
+_NO_COMMAND = 2
+# What a shell tells of a program that SIGPIPE ended.
+_SIGPIPE = 128 + 13
 
 
 class NovaMdev(app.App):
@@ -46,10 +50,14 @@ class NovaMdev(app.App):
         """Give the commands what the global options say."""
         self.context = context.Context(self.options)
 
-    def interact(self) -> ty.NoReturn:
-        """No command was given: there is no shell here, say what there is."""
+    def run(self, argv: list[str]) -> int:
+        """Run one command; without one there is no shell, only help."""
+        status = int(super().run(argv))
+        return _NO_COMMAND if self.interactive_mode else status
+
+    def interact(self) -> None:
+        """No command was given: say what there is."""
         self.parser.print_help(sys.stderr)
-        sys.exit(2)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -91,4 +99,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    return int(NovaMdev().run(sys.argv[1:] if argv is None else argv))
+    try:
+        status = NovaMdev().run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads on.  Python flushes once more at exit, into nothing then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGPIPE
+    return status

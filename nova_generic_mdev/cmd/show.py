@@ -20,7 +20,7 @@ from nova_generic_mdev import names
 from nova_generic_mdev import policy
 from nova_generic_mdev import record
 from nova_generic_mdev.cmd import columns
-from nova_generic_mdev.cmd import context as contextlib
+from nova_generic_mdev.cmd import context
 
 Table = tuple[tuple[str, ...], cabc.Iterable[tuple[ty.Any, ...]]]
 
@@ -30,7 +30,7 @@ class ParentList(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """A row per parent and type."""
-        snapshot = contextlib.of(self.app).snapshot
+        snapshot = context.of(self.app).snapshot
         say_faults(self.app, snapshot.faults)
         existing = collections.Counter(
             (mdev.parent, mdev.mdev_type) for mdev in snapshot.mdevs.values()
@@ -69,9 +69,9 @@ class DeviceList(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """A row per mdev that the host or the record knows of."""
-        context = contextlib.of(self.app)
-        say_faults(self.app, context.snapshot.faults)
-        rows = devices.rows(_with_definitions(context), context.claims, context.guests)
+        run = context.of(self.app)
+        say_faults(self.app, run.snapshot.faults)
+        rows = devices.rows(_with_definitions(run), run.claims, run.guests)
         header = ('uuid', 'parent', 'mdev_type', 'origin', 'consumer', 'state')
         return header, (
             (r.uuid, r.parent, r.mdev_type, r.origin, r.consumer, r.state.value)
@@ -79,9 +79,9 @@ class DeviceList(lister.Lister):
         )
 
 
-def _with_definitions(context: contextlib.Context) -> model.HostSnapshot:
+def _with_definitions(run: context.Context) -> model.HostSnapshot:
     """The live state from sysfs, the definitions from libvirt."""
-    live, defined = context.snapshot, context.node_devices
+    live, defined = run.snapshot, run.node_devices
     return model.HostSnapshot(
         parents=live.parents,
         mdevs=live.mdevs,
@@ -101,14 +101,15 @@ class DeviceXml(command.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """One element on standard output."""
-        context = contextlib.of(self.app)
+        run = context.of(self.app)
         uuid = names.uuid(parsed_args.uuid)
-        mdev = context.snapshot.mdevs.get(uuid) or context.claims.mdevs.get(uuid)
+        mdev = run.snapshot.mdevs.get(uuid) or run.claims.mdevs.get(uuid)
         if mdev is None:
+            say_faults(self.app, run.snapshot.faults)
             raise exceptions.NotFound(
                 f'mdev {uuid}', 'there is none; see "nova-mdev device list"'
             )
-        device_api = _device_api(context.snapshot, mdev)
+        device_api = _device_api(run.snapshot, mdev)
         self.app.stdout.write(domain_xml.hostdev(uuid, device_api) + '\n')
 
 
@@ -117,13 +118,15 @@ def _device_api(
 ) -> str:
     parent = snapshot.parents.get(mdev.parent)
     kind = parent.types.get(mdev.mdev_type or '') if parent is not None else None
-    if kind is None or kind.device_api is None:
-        raise exceptions.NotFound(
-            f'mdev {mdev.uuid}',
-            f'its parent {mdev.parent} does not tell the device_api of '
-            f"{mdev.mdev_type}, which the guest's XML needs",
-        )
-    return kind.device_api
+    if kind is not None and kind.device_api is not None:
+        return kind.device_api
+    untold = f'the device_api of {mdev.mdev_type}' if mdev.mdev_type else 'its type'
+    where = mdev.parent if parent is not None else f'{mdev.parent}, which is not there,'
+    raise exceptions.NotFound(
+        f'mdev {mdev.uuid}',
+        f"{where} does not tell {untold}, which the guest's XML needs; "
+        "look at that device's driver",
+    )
 
 
 class InventoryList(lister.Lister):
@@ -131,8 +134,9 @@ class InventoryList(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """A row per parent and resource class; problems go to stderr."""
-        context = contextlib.of(self.app)
-        say_problems(self.app, context.resolution.problems)
+        run = context.of(self.app)
+        say_problems(self.app, run.resolution.problems)
+        say_faults(self.app, run.snapshot.faults)
         header = (
             'provider',
             'parent',
@@ -144,22 +148,22 @@ class InventoryList(lister.Lister):
             'traits',
         )
         offered = inventory.compute(
-            context.resolution,
-            context.snapshot,
-            context.claims,
-            reuse_found=context.policy.reuse_found,
+            run.resolution,
+            run.snapshot,
+            run.claims,
+            reuse_found=run.policy.reuse_found,
         )
-        traits = inventory.traits(context.resolution, context.snapshot, context.claims)
+        traits = inventory.traits(run.resolution, run.snapshot, run.claims)
         rows = (
             (
-                names.provider(context.root_provider, parent),
+                names.provider(run.root_provider, parent),
                 parent,
-                _types(context.resolution, parent, resource_class),
+                _types(run.resolution, parent, resource_class),
                 resource_class,
                 one.total,
                 one.reserved,
                 one.max_unit,
-                columns.Words(traits[parent]),
+                columns.words(traits[parent], parsed_args.formatter),
             )
             for parent, classes in offered.items()
             for resource_class, one in classes.items()
@@ -180,7 +184,5 @@ def say_faults(app: ty.Any, faults: cabc.Iterable[model.Fault]) -> None:
 
 def say_problems(app: ty.Any, problems: cabc.Iterable[model.Problem]) -> None:
     """What is wrong with the configuration, on standard error."""
-    for p in problems:
-        app.stderr.write(
-            f'{p.severity}: [{p.group}] {p.option}: {p.problem}; {p.remedy}\n'
-        )
+    for problem in problems:
+        app.stderr.write(f'{problem.severity}: {problem}\n')

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import collections.abc as cabc
+import contextlib
+import copy
+
 from oslo_config import cfg
 
 DEVICES = cfg.OptGroup('devices', title='Mediated devices of this compute host')
@@ -28,7 +32,8 @@ types that the parent devices of this host support.
 own_opts: list[cfg.Opt] = [
     cfg.StrOpt(
         'state_path',
-        sample_default='$state_path/mdev',
+        # Not "$state_path/mdev": in this group that would mean the option itself.
+        sample_default='/var/lib/nova/mdev',
         help="""
 Directory of the durable record of which mediated devices are whose.
 
@@ -61,14 +66,11 @@ Turn it off on hosts where another service makes mediated devices.
 ]
 
 
-def type_opts(mdev_type: str) -> list[cfg.Opt]:
-    """The options of one type's group, with its legacy group for each."""
-    legacy = f'{LEGACY_PREFIX}{mdev_type}'
-    return [
-        cfg.ListOpt(
-            'device_addresses',
-            default=[],
-            help="""
+_type_opts: list[cfg.Opt] = [
+    cfg.ListOpt(
+        'device_addresses',
+        default=[],
+        help="""
 The parent devices that this type is for: PCI addresses (``0000:84:00.0``),
 sysfs names (``mtty``), node-device names (``css_0_0_0023``) or shell patterns
 (``0000:84:00.*``).
@@ -76,68 +78,71 @@ sysfs names (``mtty``), node-device names (``css_0_0_0023``) or shell patterns
 Empty means every parent device that supports the type and that no other group
 names; only the first enabled type may be left so.
 """,
-            deprecated_group=legacy,
-        ),
-        cfg.StrOpt(
-            'mdev_class',
-            default='VGPU',
-            help="""
+    ),
+    cfg.StrOpt(
+        'mdev_class',
+        default='VGPU',
+        help="""
 What a flavor asks for: ``VGPU`` is the standard resource class, any other name
 a custom one. ``CUSTOM_MLX5`` and its short form ``mlx5`` are the same.
 """,
-            deprecated_group=legacy,
-        ),
-        cfg.IntOpt(
-            'max_instances',
-            min=1,
-            help='At most so many mediated devices of the type on this host.',
-            deprecated_group=legacy,
-        ),
-        cfg.IntOpt(
-            'max_instances_per_device',
-            min=1,
-            help="""
+    ),
+    cfg.IntOpt(
+        'max_instances',
+        min=1,
+        help='At most so many mediated devices of the type on this host.',
+    ),
+    cfg.IntOpt(
+        'max_instances_per_device',
+        min=1,
+        help="""
 At most so many mediated devices of the type on one physical device; all virtual
 functions of one physical function count together.
 """,
-            deprecated_group=legacy,
-        ),
-        cfg.ListOpt(
-            'traits',
-            default=[],
-            help="More traits for this type's resource providers.",
-            deprecated_group=legacy,
-        ),
-        cfg.BoolOpt(
-            'drain',
-            default=False,
-            help='Give nothing new of this type here; what is in use stays.',
-            deprecated_group=legacy,
-        ),
-        cfg.StrOpt(
-            'on_release',
-            default='remove',
-            choices=[
-                ('remove', 'no tenant sees the device of another'),
-                ('keep', 'the next consumer gets it as it was left'),
-            ],
-            help="""
+    ),
+    cfg.ListOpt(
+        'traits',
+        default=[],
+        help="More traits for this type's resource providers.",
+    ),
+    cfg.BoolOpt(
+        'drain',
+        default=False,
+        help='Give nothing new of this type here; what is in use stays.',
+    ),
+    cfg.StrOpt(
+        'on_release',
+        default='remove',
+        choices=[
+            ('remove', 'no tenant sees the device of another'),
+            ('keep', 'the next consumer gets it as it was left'),
+        ],
+        help="""
 What becomes of a mediated device that we created when its consumer goes. One
 that was there before us is never removed.
 """,
-            deprecated_group=legacy,
-        ),
-        cfg.ListOpt(
-            'attributes',
-            default=[],
-            help="""
+    ),
+    cfg.ListOpt(
+        'attributes',
+        default=[],
+        help="""
 ``name=value`` pairs that are written to a new mediated device, in this order;
 names may repeat. For example ``assign_adapter=5, assign_domain=4``. Where they
 can be given to one device only, set ``max_instances = 1``.
 """,
-            deprecated_group=legacy,
-        ),
-    ]
+    ),
+]
+
+
+def type_opts(mdev_type: str) -> list[cfg.Opt]:
+    """The options of one type's group, with its legacy group for each."""
+    return [_with_legacy(opt, f'{LEGACY_PREFIX}{mdev_type}') for opt in _type_opts]
+
+
+def _with_legacy(opt: cfg.Opt, group: str) -> cfg.Opt:
+    own = copy.copy(opt)
+    own.deprecated_opts = [cfg.DeprecatedOpt(opt.name, group=group)]
+    return own
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
@@ -153,6 +158,15 @@ def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
 def register(conf: cfg.ConfigOpts) -> None:
     """Register what is known before a file is read.  Again is harmless."""
     conf.register_group(DEVICES)
-    conf.register_opts(devices_opts, group=DEVICES)
     conf.register_group(OWN)
-    conf.register_opts(own_opts, group=OWN)
+    register_opts(conf, devices_opts, DEVICES.name)
+    register_opts(conf, own_opts, OWN.name)
+
+
+def register_opts(
+    conf: cfg.ConfigOpts, options: cabc.Iterable[cfg.Opt], group: str
+) -> None:
+    """Register options; one that Nova registered as its own stays Nova's."""
+    for opt in options:
+        with contextlib.suppress(cfg.DuplicateOptError):
+            conf.register_opt(opt, group=group)

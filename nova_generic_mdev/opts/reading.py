@@ -19,14 +19,41 @@ from nova_generic_mdev import model
 from nova_generic_mdev import names
 from nova_generic_mdev import policy
 from nova_generic_mdev.opts import definitions
+from nova_generic_mdev.opts import unread
 
-_ATTRIBUTE = re.compile(r'([A-Za-z0-9_.-]+)=(.*)', re.DOTALL)
+_ATTRIBUTE = re.compile(r'([A-Za-z0-9_-][A-Za-z0-9_.-]*)=(.*)', re.DOTALL)
+# Of what its value refers to: the option itself is registered.
+_NO_SUCH = (cfg.NoSuchOptError, cfg.NoSuchGroupError, cfg.TemplateSubstitutionError)
+_LIMIT = 'write a number from 1 on, or take the option out for no limit'
+_YES_OR_NO = 'write true or false'
+_REMEDIES = {
+    'attributes': 'write name=value pairs, separated by commas',
+    'backend': 'write auto, sysfs or libvirt',
+    'drain': _YES_OR_NO,
+    'max_instances': _LIMIT,
+    'max_instances_per_device': _LIMIT,
+    'mdev_class': 'write VGPU, or a name like CUSTOM_MLX5 or mlx5',
+    'on_release': 'write remove or keep',
+    'reuse_found': _YES_OR_NO,
+    'state_path': 'write the whole path of a directory, /var/lib/nova/mdev say',
+}
 
 
 def state_path(conf: cfg.ConfigOpts) -> str:
-    """The directory of the record: our own option, else below Nova's."""
-    own = conf.generic_mdev.state_path
-    return str(own) if own else os.path.join(conf.state_path, 'mdev')
+    """The directory of the record: our own option, else below Nova's.
+
+    :raises ConfigError: the option cannot be parsed
+    """
+    own = _Group(conf, definitions.OWN.name)
+    path = _own_state_path(own)
+    if path is None and not own.problems:
+        nova = _Group(conf, 'DEFAULT')
+        below = nova.read('state_path')
+        path = None if below is None else os.path.join(below, 'mdev')
+        own.problems += nova.problems
+    if path is None:
+        raise exceptions.ConfigError(own.problems)
+    return path
 
 
 def policy_from(
@@ -34,140 +61,159 @@ def policy_from(
 ) -> tuple[policy.Policy, tuple[model.Problem, ...]]:
     """The policy that a loaded configuration says, and all that is wrong in it.
 
-    A type with a fatal problem has no rule; nothing is raised for bad values.
+    Nothing is raised for bad values.  A rule says which of its options cannot be
+    parsed; a type that cannot be a type's name has none.
     """
+    definitions.register(conf)
+    devices = _Group(conf, definitions.DEVICES.name)
+    enabled = _words(devices.read('enabled_mdev_types'))
+    rules = []
     found: list[model.Problem] = []
-    rules: dict[str, policy.TypeRule] = {}
-    enabled = _read(conf, 'devices', 'enabled_mdev_types', found) or []
-    for mdev_type in enabled:
-        if mdev_type in rules:
-            found.append(_twice(mdev_type))
-            continue
-        rule = _rule(conf, mdev_type, found)
-        if rule is not None:
-            rules[mdev_type] = rule
-    found += _groups_of_no_type(conf, enabled)
-    reuse_found = _read(conf, 'generic_mdev', 'reuse_found', found)
-    _read(conf, 'generic_mdev', 'backend', found)
+    for mdev_type in _types(enabled, devices):
+        rule, problems = _rule(conf, mdev_type)
+        rules.append(rule)
+        found += problems
+    own = _Group(conf, definitions.OWN.name)
+    reuse_found = own.read('reuse_found')
+    _own_state_path(own)
+    _backend(own)
+    if not devices.unparsed:
+        found += unread.groups(conf, enabled)
+    found += unread.options(conf, enabled)
     return (
-        policy.Policy(
-            rules=tuple(rules.values()), reuse_found=reuse_found is not False
-        ),
-        tuple(found),
+        policy.Policy(rules=tuple(rules), reuse_found=reuse_found is not False),
+        (*devices.problems, *found, *own.problems),
     )
+
+
+class _Group:
+    """One group being read: its problems, and the options that they are in."""
+
+    def __init__(self, conf: cfg.ConfigOpts, name: str) -> None:
+        self.problems: list[model.Problem] = []
+        self.unparsed: set[str] = set()
+        self._conf = conf
+        self._name = name
+
+    def read(self, option: str) -> ty.Any:
+        """One option's value; None and a problem where it cannot be parsed."""
+        try:
+            if self._name == 'DEFAULT':
+                return self._conf[option]
+            return self._conf[self._name][option]
+        except _NO_SUCH as e:
+            self.refuse(option, f'"$" in its value means an option, and {e}')
+        except cfg.Error as e:
+            # The library tells where it stood before it tells why: the why is below.
+            self.refuse(option, str(e.__context__ or e))
+        except RecursionError:
+            self.refuse(option, f'${option} in its value means the option itself')
+        return None
+
+    def refuse(self, option: str, problem: str) -> None:
+        """Note that an option cannot be parsed."""
+        self.unparsed.add(option)
+        remedy = _REMEDIES.get(option, 'correct the value or take it out')
+        self.note(model.Severity.ERROR, option, problem, remedy)
+
+    def note(
+        self, severity: model.Severity, option: str, problem: str, remedy: str
+    ) -> None:
+        """Note a problem; an error is fatal."""
+        self.problems.append(
+            model.Problem(
+                severity=severity,
+                group=self._name,
+                option=option,
+                problem=problem,
+                remedy=remedy,
+                fatal=severity is model.Severity.ERROR,
+            )
+        )
+
+
+def _words(values: cabc.Iterable[str] | None) -> tuple[str, ...]:
+    """The elements of a list; a comma too many makes none."""
+    return tuple(value for value in values or () if value)
+
+
+def _types(enabled: cabc.Iterable[str], devices: _Group) -> cabc.Iterator[str]:
+    """The enabled types that can have a rule, each once."""
+    option = 'enabled_mdev_types'
+    first: dict[str, str] = {}
+    for mdev_type in enabled:
+        # The groups of a configuration file are the same in any case.
+        other = first.get(mdev_type.lower())
+        try:
+            names.mdev_type(mdev_type)
+        except exceptions.InvalidName as e:
+            devices.note(model.Severity.ERROR, option, str(e), unread.SEE_TYPES)
+            continue
+        if other is None:
+            first[mdev_type.lower()] = mdev_type
+            yield mdev_type
+        elif other == mdev_type:
+            told, remedy = f'{mdev_type} is there twice', 'take one out'
+            devices.note(model.Severity.WARNING, option, told, remedy)
+        else:
+            told = f'{other} and {mdev_type} differ in case only, so have one group'
+            devices.note(model.Severity.ERROR, option, told, 'take one out')
 
 
 def _rule(
-    conf: cfg.ConfigOpts, mdev_type: str, found: list[model.Problem]
-) -> policy.TypeRule | None:
-    try:
-        names.mdev_type(mdev_type)
-    except exceptions.InvalidName as e:
-        found.append(_fatal('devices', 'enabled_mdev_types', str(e), _SEE_TYPES))
-        return None
-    group = f'{definitions.PREFIX}{mdev_type}'
-    conf.register_opts(definitions.type_opts(mdev_type), group=group)
-    before = len(found)
-    values = {
-        opt.name: _read(conf, group, opt.name, found)
-        for opt in definitions.type_opts('')
-    }
-    resource_class = _class(group, values.pop('mdev_class'), found)
-    attributes = _attributes(group, values.pop('attributes') or (), found)
-    if len(found) > before:
-        return None
-    return policy.TypeRule(
-        mdev_type=mdev_type,
-        resource_class=resource_class,
-        device_addresses=tuple(values['device_addresses']),
-        max_instances=values['max_instances'],
-        max_instances_per_device=values['max_instances_per_device'],
-        traits=tuple(values['traits']),
-        drain=values['drain'],
-        on_release=policy.OnRelease(values['on_release']),
-        attributes=attributes,
+    conf: cfg.ConfigOpts, mdev_type: str
+) -> tuple[policy.TypeRule, list[model.Problem]]:
+    name = f'{definitions.PREFIX}{mdev_type}'
+    options = definitions.type_opts(mdev_type)
+    definitions.register_opts(conf, options, name)
+    group = _Group(conf, name)
+    values = {opt.name: group.read(opt.name) for opt in options}
+    values['mdev_class'] = _class(group, values['mdev_class'])
+    values['attributes'] = _attributes(group, _words(values['attributes']))
+    values['resource_class'] = values.pop('mdev_class')
+    for option in ('device_addresses', 'traits'):
+        values[option] = _words(values[option])
+    if values['on_release'] is not None:
+        values['on_release'] = policy.OnRelease(values['on_release'])
+    # What cannot be parsed has the default, so that the rest can be checked.
+    known = {option: value for option, value in values.items() if value is not None}
+    rule = policy.TypeRule(
+        mdev_type=mdev_type, unparsed=frozenset(group.unparsed), **known
     )
+    return rule, group.problems
 
 
-def _read(
-    conf: cfg.ConfigOpts, group: str, option: str, found: list[model.Problem]
-) -> ty.Any:
-    """One option's value; None and a problem where it cannot be parsed."""
-    try:
-        return conf[group][option]
-    except (cfg.ConfigFileValueError, cfg.TemplateSubstitutionError) as e:
-        # The library tells where it stood before it tells why: the why is below.
-        reason = str(e.__context__ or e)
-        found.append(_fatal(group, option, reason, 'correct the value or remove it'))
+def _class(group: _Group, mdev_class: str | None) -> str | None:
+    if 'mdev_class' in group.unparsed:
         return None
-
-
-def _class(group: str, mdev_class: str | None, found: list[model.Problem]) -> str:
     try:
         return names.resource_class(mdev_class or '')
     except exceptions.InvalidName as e:
-        remedy = 'VGPU, or a name like CUSTOM_MLX5 or mlx5'
-        found.append(_fatal(group, 'mdev_class', str(e), remedy))
-        return ''
+        group.refuse('mdev_class', str(e))
+        return None
 
 
-def _attributes(
-    group: str, pairs: cabc.Iterable[str], found: list[model.Problem]
-) -> model.Attributes:
+def _attributes(group: _Group, pairs: cabc.Iterable[str]) -> model.Attributes:
     parsed = []
     for pair in pairs:
         match = _ATTRIBUTE.fullmatch(pair)
-        if match is None:
-            remedy = 'write name=value pairs, separated by commas'
-            problem = f'{pair!r} is not an attribute'
-            found.append(_fatal(group, 'attributes', problem, remedy))
+        if match is None or not match[2].isprintable():
+            group.refuse('attributes', f'{pair!r} is not an attribute')
         else:
             parsed.append((match[1], match[2]))
     return tuple(parsed)
 
 
-def _groups_of_no_type(
-    conf: cfg.ConfigOpts, enabled: cabc.Sequence[str]
-) -> list[model.Problem]:
-    """Groups that nothing reads, most often because a type is misspelt."""
-    found = []
-    for section in conf.list_all_sections():
-        for prefix in (definitions.PREFIX, definitions.LEGACY_PREFIX):
-            mdev_type = section.removeprefix(prefix)
-            if section != mdev_type and mdev_type not in enabled:
-                found.append(_unread(section, mdev_type))
-    return found
+def _own_state_path(own: _Group) -> str | None:
+    path: str | None = own.read('state_path')
+    if path and not os.path.isabs(path):
+        # nova-compute and the command line run in different directories.
+        own.refuse('state_path', f'{path!r} is not a whole path')
+        return None
+    return path or None
 
 
-_SEE_TYPES = '"nova-mdev parent list" names the types that there are'
-
-
-def _unread(section: str, mdev_type: str) -> model.Problem:
-    return model.Problem(
-        severity=model.Severity.WARNING,
-        group=section,
-        option='',
-        problem=f'the group is not read: {mdev_type} is not an enabled type',
-        remedy=f'add it to [devices] enabled_mdev_types, or mend it; {_SEE_TYPES}',
-    )
-
-
-def _twice(mdev_type: str) -> model.Problem:
-    return model.Problem(
-        severity=model.Severity.WARNING,
-        group='devices',
-        option='enabled_mdev_types',
-        problem=f'{mdev_type} is there twice',
-        remedy='take one out; the first counts',
-    )
-
-
-def _fatal(group: str, option: str, problem: str, remedy: str) -> model.Problem:
-    return model.Problem(
-        severity=model.Severity.ERROR,
-        group=group,
-        option=option,
-        problem=problem,
-        remedy=remedy,
-        fatal=True,
-    )
+def _backend(own: _Group) -> None:
+    if own.read('backend') == 'libvirt':
+        told = 'this release creates mediated devices through sysfs only'
+        own.note(model.Severity.WARNING, 'backend', told, 'write auto or sysfs')
