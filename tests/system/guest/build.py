@@ -9,7 +9,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.system.machine import errors, host
+from tests.system.machine import errors
+from tests.system.machine import host
 
 HERE = Path(__file__).parent
 ROM_SIZE = 0x10000
@@ -19,10 +20,23 @@ SOURCES = [
 ]
 
 _COMPILE = (
-    'gcc -m32 -march=i486 -Os -Wall -Wextra -Werror -ffreestanding -fno-pic '
-    '-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none '
-    '-nostdlib -static -Wl,--build-id=none -Wl,-T'
-).split()
+    'gcc',
+    '-m32',
+    '-march=i486',
+    '-Os',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-ffreestanding',
+    '-fno-pic',
+    '-fno-stack-protector',
+    '-fno-asynchronous-unwind-tables',
+    '-fcf-protection=none',
+    '-nostdlib',
+    '-static',
+    '-Wl,--build-id=none',
+    '-Wl,-T',
+)
 _EXTRACT = ['objcopy', '-O', 'binary', '--gap-fill=0xff']
 
 

@@ -8,16 +8,15 @@ library is used, so that this runs before anything of ours is installed.
 """
 
 from tests.system.machine.agent import Result
-from tests.system.machine.errors import (
-    CommandFailed,
-    DidNotComeUp,
-    MachineDied,
-    MachineError,
-    NeedsMissing,
-    TimedOut,
-)
+from tests.system.machine.errors import CommandFailed
+from tests.system.machine.errors import DidNotComeUp
+from tests.system.machine.errors import MachineDied
+from tests.system.machine.errors import MachineError
+from tests.system.machine.errors import NeedsMissing
+from tests.system.machine.errors import TimedOut
 from tests.system.machine.layers import obtain_image
-from tests.system.machine.machine import Machine, Network
+from tests.system.machine.machine import Machine
+from tests.system.machine.network import Network
 
 __all__ = [
     'CommandFailed',

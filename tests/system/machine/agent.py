@@ -16,13 +16,16 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.system.machine import errors
 
 _CHUNK = 512 * 1024
+_ANSWER_TIMEOUT = 60.0
 _ENVIRONMENT = {
     'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     'HOME': '/root',
@@ -83,14 +86,14 @@ class Agent:
             self._socket.close()
             self._socket = None
 
-    def ask(self, request: str, timeout: float = 30.0, **arguments: Any) -> Any:
+    def ask(self, request: str, **arguments: Any) -> Any:
         """One request and its answer.
 
         :raises MachineError: the agent refuses, or does not answer in time.
         """
         with self._lock:
             self._send(request, arguments)
-            answer = self._read_answer(request, timeout)
+            answer = self._read_answer(request, _ANSWER_TIMEOUT)
         if 'error' in answer:
             raise errors.MachineError(f'{request}: {answer["error"]["desc"]}')
         return answer['return']
@@ -142,7 +145,7 @@ class Agent:
         try:
             for begin in range(0, len(content), _CHUNK):
                 chunk = base64.b64encode(content[begin : begin + _CHUNK]).decode()
-                self.ask('guest-file-write', handle=handle, **{'buf-b64': chunk})
+                self.ask('guest-file-write', **{'handle': handle, 'buf-b64': chunk})
         finally:
             self.ask('guest-file-close', handle=handle)
 

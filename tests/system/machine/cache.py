@@ -19,10 +19,13 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.system.machine import host, progress
+from tests.system.machine import host
+from tests.system.machine import progress
 
 VARIABLE = 'NOVA_GENERIC_MDEV_CACHE'
 MANIFEST = 'manifest.json'
@@ -101,8 +104,9 @@ class Cache:
 
     def _build(self, layer: Layer, path: Path) -> None:
         needs = self._obtain_all(layer.needs)
-        host.remove_tree(path)
-        self.root.mkdir(parents=True, exist_ok=True)
+        # Whoever was killed while building this no longer holds its lock.
+        for left in [path, *self.root.glob(f'.{path.name}-*')]:
+            host.remove_tree(left)
         work = Path(tempfile.mkdtemp(prefix=f'.{path.name}-', dir=self.root))
         try:
             with progress.step(f'building {layer.name}'):
@@ -124,7 +128,7 @@ class Cache:
 
     def _prune(self, name: str, path: Path) -> None:
         """Remove all but the last used few of a layer's versions."""
-        versions = [p for p in self.root.glob(f'{name}-' + '[0-9a-f]' * 16)]
+        versions = list(self.root.glob(f'{name}-' + '[0-9a-f]' * 16))
         versions.sort(key=lambda p: p.stat().st_mtime, reverse=True)
         for old in versions[_KEPT:]:
             if old != path:

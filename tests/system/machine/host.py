@@ -7,16 +7,22 @@ Whoever is not root goes through ``sudo``; nothing else of the builder does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.system.machine import errors
 
 TAIL_LINES = 30
+
+# A user's own path lacks what only root usually runs: mkfs.ext4, debugfs.
+PATH = os.environ.get('PATH', '/usr/bin:/bin') + ':/usr/local/sbin:/usr/sbin:/sbin'
 
 # sudo drops the environment; these still have to reach apt and mmdebstrap.
 _KEPT = ('http_proxy', 'https_proxy', 'no_proxy')
@@ -32,12 +38,13 @@ def as_root(environment: Mapping[str, str] | None = None) -> list[str]:
     words += [f'{k}={v}' for k, v in {**kept, **(environment or {})}.items()]
     if os.geteuid() == 0:
         return words
-    if shutil.which('sudo') is None:
+    if find('sudo') is None:
         raise errors.NeedsMissing(
             'building a machine needs root, and there is no sudo',
             'run this as root, or install sudo',
         )
-    return ['sudo', '-n', *words]
+    # Whoever sits at a terminal can be asked for a password.
+    return ['sudo', *([] if sys.stdin.isatty() else ['-n']), *words]
 
 
 def run(
@@ -56,31 +63,30 @@ def run(
     :raises StepFailed: its exit status is not 0.
     """
     words = [str(word) for word in command]
-    prefix = as_root(environment) if root else []
-    variables = {**os.environ, 'LC_ALL': 'C', **(environment or {})}
-    if stdout is None:
-        return _run(prefix + words, variables, subprocess.PIPE)
-    with stdout.open('wb') as file:
-        return _run(prefix + words, variables, file)
-
-
-def _run(words: list[str], variables: Mapping[str, str], out) -> str:  # type: ignore[no-untyped-def]
-    error = subprocess.STDOUT if out == subprocess.PIPE else subprocess.PIPE
-    done = subprocess.run(
-        words,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=error,
-        text=True,
-        errors='replace',
-        check=False,
-    )
+    words = (as_root(environment) if root else []) + words
+    variables = {**os.environ, 'LC_ALL': 'C', **(environment or {}), 'PATH': PATH}
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(stdout.open('wb')) if stdout else None
+        done = subprocess.run(
+            words,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=file or subprocess.PIPE,
+            stderr=subprocess.PIPE if file else subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            check=False,
+        )
     printed = (done.stdout or '') + (done.stderr or '')
     if done.returncode != 0:
         tail = '\n'.join(printed.splitlines()[-TAIL_LINES:])
         raise errors.StepFailed(shlex.join(words), done.returncode, tail)
     return printed
+
+
+def find(program: str) -> str | None:
+    """Where a program is, as `run` would find it."""
+    return shutil.which(program, path=PATH)
 
 
 def remove_tree(path: Path) -> None:

@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.system.guest import build as guest_build
-from tests.system.machine import errors, host, modules, roots, wheels
+from tests.system.machine import errors
+from tests.system.machine import host
+from tests.system.machine import modules
+from tests.system.machine import roots
+from tests.system.machine import wheels
 
 HERE = Path(__file__).parent
 OVERLAY = HERE / 'overlay'
@@ -24,11 +28,9 @@ VENV = '/opt/nova-generic-mdev'
 GUESTS = '/usr/share/nova-generic-mdev/guests'
 DISK_SIZE = '4G'
 
-# Loaded in this order, then the disk is there and so is the agent's port.
+# Loaded in this order, then the disk can be mounted.
 _EARLY_MODULES = (
-    'drivers/virtio/virtio_pci_legacy_dev',
     'drivers/block/virtio_blk',
-    'drivers/char/virtio_console',
     'crypto/crc32c_generic',
     'lib/crc16',
     'fs/mbcache',
@@ -42,18 +44,35 @@ _ENABLED = (
 )
 # Nothing needs these here, and each takes time under emulation.
 _MASKED = (
-    'apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer '
-    'e2scrub_all.timer e2scrub_reap.service logrotate.timer getty@tty1.service '
-    'serial-getty@ttyS0.service console-getty.service qemu-guest-agent.service '
-    'systemd-pstore.service systemd-journal-flush.service '
-    'systemd-update-utmp.service systemd-random-seed.service '
-    'systemd-timesyncd.service systemd-logind.service '
-    'systemd-user-sessions.service systemd-hwdb-update.service '
-    'systemd-journal-catalog-update.service systemd-update-done.service '
-    'systemd-machine-id-commit.service remote-fs.target machines.target '
-    'virtlockd.socket virtlockd-admin.socket proc-sys-fs-binfmt_misc.automount '
-    'systemd-binfmt.service'
-).split()
+    'apt-daily.timer',
+    'apt-daily-upgrade.timer',
+    'dpkg-db-backup.timer',
+    'fstrim.timer',
+    'e2scrub_all.timer',
+    'e2scrub_reap.service',
+    'logrotate.timer',
+    'getty@tty1.service',
+    'serial-getty@ttyS0.service',
+    'console-getty.service',
+    'qemu-guest-agent.service',
+    'systemd-pstore.service',
+    'systemd-journal-flush.service',
+    'systemd-update-utmp.service',
+    'systemd-random-seed.service',
+    'systemd-timesyncd.service',
+    'systemd-logind.service',
+    'systemd-user-sessions.service',
+    'systemd-hwdb-update.service',
+    'systemd-journal-catalog-update.service',
+    'systemd-update-done.service',
+    'systemd-machine-id-commit.service',
+    'remote-fs.target',
+    'machines.target',
+    'virtlockd.socket',
+    'virtlockd-admin.socket',
+    'proc-sys-fs-binfmt_misc.automount',
+    'systemd-binfmt.service',
+)
 
 
 def build_image(work: Path, needs: Mapping[str, Path]) -> None:
@@ -88,7 +107,9 @@ def _add_units(overlay: Path) -> None:
         link = units / name
         link.parent.mkdir(exist_ok=True)
         ours = (units / link.name).exists()
-        link.symlink_to(f'../{link.name}' if ours else f'/lib/systemd/system/{link.name}')
+        link.symlink_to(
+            f'../{link.name}' if ours else f'/lib/systemd/system/{link.name}'
+        )
     for name in _MASKED:
         (units / name).symlink_to('/dev/null')
     # mdevctl's udev rule runs it from where Debian does not install it, so
@@ -124,14 +145,14 @@ def _apply(overlay: Path, tree: Path) -> None:
     copy = ['cp', '-r', '--preserve=mode,links', '--no-dereference']
     host.run([*copy, f'{overlay}/.', tree], root=True)
     pip = f'{VENV}/bin/pip --no-cache-dir --disable-pip-version-check install -q'
-    script = f'''
+    script = f"""
         set -e
         depmod -a {roots.kernel_version(tree)}
         python3 -m venv --system-site-packages {VENV}
         {pip} --no-index --find-links /wheels -r /wheels/{wheels.LIST}
         rm -rf /wheels /etc/libvirt/qemu/networks/autostart/default.xml
         touch /etc/.updated /var/.updated
-    '''
+    """
     host.run(['chroot', tree, 'sh', '-c', script], root=True)
 
 
@@ -146,10 +167,11 @@ def _make_initramfs(work: Path, tree: Path) -> None:
     names = []
     for module in _EARLY_MODULES:
         packed = kernel / f'{module}.ko.xz'
-        if packed.exists():  # else it is part of the kernel
-            names.append(packed.name.removesuffix('.ko.xz'))
-            target = content / f'modules/{names[-1]}.ko'
-            target.write_bytes(lzma.decompress(packed.read_bytes()))
+        if not packed.exists():
+            raise errors.RecipeOutdated(f'the kernel has no {module}.ko.xz')
+        names.append(Path(module).name)
+        target = content / f'modules/{names[-1]}.ko'
+        target.write_bytes(lzma.decompress(packed.read_bytes()))
     (content / 'modules/order').write_text(''.join(f'{n}\n' for n in names))
     _pack(content, work / INITRAMFS)
 
@@ -165,9 +187,9 @@ def _make_disk(work: Path, tree: Path) -> None:
     shutil.copyfile(_kernel(tree), work / KERNEL)
     raw = work / 'disk.raw'
     options = ['-q', '-F', '-O', '^metadata_csum', '-J', 'size=16']
-    options += ['-E', 'lazy_itable_init=1,root_owner=0:0', '-d', tree]
+    options += ['-E', 'lazy_itable_init=1,root_owner=0:0']
     host.run(['truncate', '-s', DISK_SIZE, raw])
-    host.run(['mkfs.ext4', *options, raw], root=True)
+    host.run(['mkfs.ext4', *options, '-d', tree, raw], root=True)
     host.run(['qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', raw, work / DISK])
     raw.unlink()
 

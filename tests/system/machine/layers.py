@@ -20,16 +20,14 @@ from pathlib import Path
 from types import ModuleType
 
 from tests.system.guest import build as guest_build
-from tests.system.machine import (
-    cache,
-    errors,
-    image,
-    modules,
-    packages,
-    progress,
-    roots,
-    wheels,
-)
+from tests.system.machine import cache
+from tests.system.machine import errors
+from tests.system.machine import image
+from tests.system.machine import modules
+from tests.system.machine import packages
+from tests.system.machine import progress
+from tests.system.machine import roots
+from tests.system.machine import wheels
 
 REPOSITORY = Path(__file__).parents[3]
 _PLATFORM = {'suite': roots.SUITE, 'architecture': roots.ARCHITECTURE}

@@ -5,51 +5,28 @@ from __future__ import annotations
 
 import atexit
 import re
-import shlex
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
-from tests.system.machine import (
-    agent,
-    errors,
-    image,
-    layers,
-    packages,
-    progress,
-    qemu,
-)
-
-T = TypeVar('T')
+from tests.system.machine import access
+from tests.system.machine import agent
+from tests.system.machine import errors
+from tests.system.machine import layers
+from tests.system.machine import network
+from tests.system.machine import packages
+from tests.system.machine import progress
+from tests.system.machine import qemu
 
 CONSOLE_LINES = 25
 _NAME = re.compile(r'[a-z][a-z0-9-]{0,30}\Z')
 
 
-class Network:
-    """A private network of two machines; they know each other by name.
-
-    :param names: the names that the two machines will have.
-    """
-
-    def __init__(self, first: str, second: str) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix='mdev-net-')
-        self._hosts = ((first, '192.168.77.11'), (second, '192.168.77.12'))
-
-    def place(self, name: str) -> qemu.Place:
-        """The place of one of the two machines."""
-        number = [host for host, _ in self._hosts].index(name) + 1
-        return qemu.Place(
-            number=number, directory=Path(self._directory.name), hosts=self._hosts
-        )
-
-
-class Machine:
+class Machine(access.Access):
     """A Debian machine with real mdevs, under plain emulation.
 
     Use it as a context manager, or call `start` and `stop`. What is written
@@ -71,7 +48,7 @@ class Machine:
         pci_parents: int = 2,
         memory: int = 3072,
         processors: int = 2,
-        network: Network | None = None,
+        network: network.Network | None = None,
         kernel_words: str = '',
         built: Path | None = None,
     ) -> None:
@@ -106,7 +83,7 @@ class Machine:
         began = time.monotonic()
         self._process = qemu.Process(settings)
         atexit.register(self.stop)
-        self._agent = agent.Agent(settings.directory / qemu.AGENT_SOCKET, self._check)
+        self._agent = agent.Agent(settings.directory / qemu.AGENT_SOCKET, self.check)
         try:
             self._agent.connect(timeout)
             if libvirt:
@@ -137,7 +114,7 @@ class Machine:
         """
         process = self._running()
         if clean:
-            self._connection().tell('guest-shutdown', mode='powerdown')
+            self.connection().tell('guest-shutdown', mode='powerdown')
             if not process.wait(timeout):
                 raise errors.TimedOut(
                     f'{self.name} shuts down', timeout, self.console_tail()
@@ -161,94 +138,13 @@ class Machine:
     ) -> None:
         self.stop()
 
-    # ---- use ----
+    # ---- look ----
 
-    def run(
-        self,
-        command: str | Sequence[str],
-        *,
-        timeout: float = 60.0,
-        check: bool = True,
-        stdin: bytes | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> agent.Result:
-        """Run a command as root.
-
-        :param command: a line for bash, or words that are run as they are.
-        :param check: raise unless its exit status is 0.
-        :param stdin: what it reads.
-        :raises CommandFailed: with `check`, its exit status is not 0.
-        :raises TimedOut: it was killed after `timeout` seconds.
-        :raises MachineDied: the machine ended.
-        """
-        line = isinstance(command, str)
-        words = ['/bin/bash', '-c', command] if line else list(command)
-        result = self._connection().run(words, timeout, stdin, environment)
-        if check and result.status != 0:
-            text = f'{result.stdout}{result.stderr}'.rstrip()
-            shown = command if line else shlex.join(words)
-            raise errors.CommandFailed(str(shown), result.status, text)
-        return result
-
-    def output(self, command: str | Sequence[str], *, timeout: float = 60.0) -> str:
-        """What a command prints, without the last line's end; else as `run`."""
-        return self.run(command, timeout=timeout).stdout.rstrip('\n')
-
-    def write_text(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file, and the directories above it where they are missing."""
-        self._write(path, text.encode(), mode)
-
-    def read_text(self, path: str) -> str:
-        """Read a file."""
-        return self._connection().read(path).decode()
-
-    def put(self, source: Path, path: str) -> None:
-        """Copy a file of the host, with its mode, to a path in the machine."""
-        self._write(path, source.read_bytes(), source.stat().st_mode & 0o777)
-
-    def get(self, path: str, target: Path) -> None:
-        """Copy a file of the machine to a path on the host."""
-        target.write_bytes(self._connection().read(path))
-
-    def wait_for(
-        self,
-        what: str,
-        probe: Callable[[], T | None] | str,
-        timeout: float = 30.0,
-        pause: float = 0.2,
-    ) -> T | agent.Result:
-        """Wait until something is so.
-
-        :param what: in words, for the error.
-        :param probe: a function that returns something true, or a command
-            that ends with status 0.
-        :returns: what the function returned, or the command's result.
-        :raises TimedOut: it never did; the error has what was seen last.
-        """
-        deadline = time.monotonic() + timeout
-        seen: Any = None
-        while True:
-            seen = probe() if callable(probe) else self.run(probe, check=False)
-            if getattr(seen, 'status', 0) == 0 and seen:
-                return seen  # type: ignore[no-any-return]
-            if time.monotonic() > deadline:
-                raise errors.TimedOut(what, timeout, f'seen last: {seen}')
-            self._check()
-            time.sleep(pause)
-
-    def install_wheel(self, wheel: Path) -> None:
-        """Install a wheel in the machine's environment, over one of its name.
-
-        Its dependencies are those of the image, so none is looked for.
-        """
-        path = f'/var/tmp/{wheel.name}'
-        self.put(wheel, path)
-        options = '--no-deps --no-index --force-reinstall --no-compile -q'
-        self.run(
-            f'{image.VENV}/bin/pip --no-cache-dir --disable-pip-version-check '
-            f'install {options} {path} && rm {path}',
-            timeout=180,
-        )
+    @property
+    def terminal(self) -> Path:
+        """The socket of its second serial port, for a person's terminal."""
+        assert self.directory is not None
+        return self.directory / qemu.TERMINAL_SOCKET
 
     def console(self) -> str:
         """All that its console has shown."""
@@ -297,12 +193,7 @@ class Machine:
             self._process.stop()
             self._process = None
 
-    def _write(self, path: str, content: bytes, mode: int) -> None:
-        self.run(['/bin/mkdir', '-p', str(Path(path).parent)])
-        self._connection().write(path, content)
-        self.run(['/bin/chmod', f'{mode:o}', path])
-
-    def _check(self) -> None:
+    def check(self) -> None:
         reason = self._running().ending()
         if reason is not None:
             raise errors.MachineDied(self.name, reason, self.console_tail())
@@ -312,7 +203,7 @@ class Machine:
             raise errors.MachineError(f'{self.name} is not running')
         return self._process
 
-    def _connection(self) -> agent.Agent:
-        self._check()
+    def connection(self) -> agent.Agent:
+        self.check()
         assert self._agent is not None
         return self._agent

@@ -10,17 +10,27 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.system.machine import errors, host
+from tests.system.machine import errors
+from tests.system.machine import host
 
 _FALLBACK_ARCHIVE = 'http://mirror.example/debian'
 _FALLBACK_SECURITY = 'http://mirror.example/debian-security'
 KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
-_DEBIAN_SUITES = frozenset(
-    'bullseye bookworm trixie forky sid oldstable stable testing unstable'.split()
+_DEBIAN_SUITES = (
+    'bullseye',
+    'bookworm',
+    'trixie',
+    'forky',
+    'sid',
+    'oldstable',
+    'stable',
+    'testing',
+    'unstable',
 )
 # Settings of the host's apt without which its mirror may not be usable.
 _CARRIED = re.compile(

@@ -12,7 +12,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.system.machine import errors, host, roots
+from tests.system.machine import errors
+from tests.system.machine import host
+from tests.system.machine import roots
 
 HERE = Path(__file__).parent / 'kernel'
 VERSION = 'kernel-version'
@@ -83,15 +85,20 @@ def with_pci_parents(mtty: str, registration: str) -> str:
         changed = match[1].replace('&mdev_avail_ports', f'pool_of({owner})')
         text = text.replace(match[1], changed)
     # Two drivers on the mdev bus cannot have one name.
-    text = _once(_DRIVER_NAME, r'\1"mttypci-mdev"', text)
-    text = _once(_REGISTRATION, lambda _: registration, text)
+    text = _once(_DRIVER_NAME, '"mttypci-mdev"', text)
+    text = _once(_REGISTRATION, registration, text)
     if 'mdev_avail_ports' in text:
         raise errors.RecipeOutdated('mtty.c: its pool is used elsewhere too')
     return text
 
 
-def _once(pattern, replacement, text: str) -> str:  # type: ignore[no-untyped-def]
-    result, count = pattern.subn(replacement, text)
+def _once(pattern: re.Pattern[str], replacement: str, text: str) -> str:
+    """Replace what a pattern matches; group 1 of it stays in front."""
+
+    def kept(match: re.Match[str]) -> str:
+        return (match[1] if pattern.groups else '') + replacement
+
+    result, count = pattern.subn(kept, text)
     if count != 1:
         raise errors.RecipeOutdated(f'mtty.c: {count} times {pattern.pattern}')
     return result

@@ -8,11 +8,13 @@ a host may have it from elsewhere.
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.system.machine import errors, host, mirrors, progress
+from tests.system.machine import errors
+from tests.system.machine import host
+from tests.system.machine import mirrors
+from tests.system.machine import progress
 
 # a program, or a file where it starts with /: the Debian package that has it
 TO_BUILD: Mapping[str, str] = {
@@ -30,8 +32,6 @@ TO_RUN: Mapping[str, str] = {
     'qemu-img': 'qemu-utils',
 }
 PIP: Mapping[str, str] = {'pip3': 'python3-pip'}
-
-_SYSTEM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 
 def missing(needs: Mapping[str, str]) -> list[str]:
@@ -61,16 +61,12 @@ def ensure(needs: Mapping[str, str]) -> None:
 
 
 def _has(what: str) -> bool:
-    if what.startswith('/'):
-        return Path(what).exists()
-    return shutil.which(what) is not None or (
-        shutil.which(what, path=_SYSTEM_PATH) is not None
-    )
+    return Path(what).exists() if what.startswith('/') else bool(host.find(what))
 
 
 def _install(packages: list[str]) -> None:
     remedy = f'install these packages by hand: {" ".join(packages)}'
-    if shutil.which('apt-get') is None:
+    if host.find('apt-get') is None:
         raise errors.NeedsMissing('there is no apt-get on this host', remedy)
     quiet = {'DEBIAN_FRONTEND': 'noninteractive'}
     install = ['apt-get', 'install', '-y', '-q', '--no-install-recommends']

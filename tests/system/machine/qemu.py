@@ -10,7 +10,9 @@ import time
 import uuid
 from pathlib import Path
 
-from tests.system.machine import host, image
+from tests.system.machine import host
+from tests.system.machine import image
+from tests.system.machine import network
 
 # Measured under emulation: each of these shortens the start or later work.
 _KERNEL_WORDS = (
@@ -18,29 +20,13 @@ _KERNEL_WORDS = (
     'tsc=reliable random.trust_cpu=on quiet loglevel=4 panic=-1 net.ifnames=0 '
     'systemd.show_status=0'
 )
+# All that QEMU can emulate, but not virtualization: its modules cost time.
+_PROCESSOR = 'max,svm=off,vmx=off'
 _FIRST_PCI_SLOT = 5
 MAX_PCI_PARENTS = 24
 
-AGENT_SOCKET, CONSOLE, LOG, OVERLAY = 'agent', 'console', 'qemu.log', 'disk.qcow2'
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Place:
-    """A machine's place in a private network of machines.
-
-    :param number: 1 for the first machine, 2 for the second.
-    :param directory: where both have their ends.
-    :param hosts: names and addresses of all, for ``/etc/hosts``.
-    """
-
-    number: int
-    directory: Path
-    hosts: tuple[tuple[str, str], ...]
-
-    @property
-    def address(self) -> str:
-        """This machine's address."""
-        return self.hosts[self.number - 1][1]
+AGENT_SOCKET, TERMINAL_SOCKET = 'agent', 'terminal'
+CONSOLE, LOG, OVERLAY = 'console', 'qemu.log', 'disk.qcow2'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +46,7 @@ class Settings:
     processors: int = 2
     pci_parents: int = 2
     kernel_words: str = ''
-    place: Place | None = None
+    place: network.Place | None = None
 
 
 def command(settings: Settings) -> list[str]:
@@ -68,13 +54,14 @@ def command(settings: Settings) -> list[str]:
     at = settings.directory
     words = ['qemu-system-x86_64', '-name', settings.name]
     words += ['-uuid', str(settings.machine_id), '-machine', 'q35']
-    words += ['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max']
+    words += ['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', _PROCESSOR]
     words += ['-smp', str(settings.processors), '-m', str(settings.memory)]
     words += ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot']
     words += ['-kernel', str(settings.image / image.KERNEL)]
     words += ['-initrd', str(settings.image / image.INITRAMFS)]
     words += ['-append', _kernel_line(settings)]
     words += ['-serial', f'file:{at / CONSOLE}']
+    words += ['-serial', f'unix:{at / TERMINAL_SOCKET},server=on,wait=off']
     disk = f'if=none,id=disk,file={at / OVERLAY},format=qcow2,cache=unsafe'
     words += ['-drive', f'{disk},discard=unmap']
     words += ['-device', 'virtio-blk-pci,drive=disk,addr=0x1']
@@ -107,9 +94,7 @@ def _kernel_line(settings: Settings) -> str:
     return ' '.join([*words, settings.kernel_words]).strip()
 
 
-def _network(place: Place | None) -> list[str]:
-    """Frames as datagrams between two sockets in the file system: no port is
-    taken, and neither machine has to be there first."""
+def _network(place: network.Place | None) -> list[str]:
     if place is None:
         return []
     ours = place.directory / f'net{place.number}'

@@ -9,28 +9,47 @@ machine and no business of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.system.machine import host, mirrors
+from tests.system.machine import host
+from tests.system.machine import mirrors
 
 SUITE = 'trixie'
 ARCHITECTURE = 'amd64'
 
 ROOT_PACKAGES = (
     # a system that boots
-    'systemd-sysv udev dbus kmod iproute2 busybox-static pciutils procps '
-    'linux-image-amd64 '
+    'systemd-sysv',
+    'udev',
+    'dbus',
+    'kmod',
+    'iproute2',
+    'busybox-static',
+    'pciutils',
+    'procps',
+    'linux-image-amd64',
     # the host's way in
-    'qemu-guest-agent '
+    'qemu-guest-agent',
     # what Nova's compute hosts have
-    'libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu '
-    'qemu-system-x86 mdevctl '
+    'libvirt-daemon-system',
+    'libvirt-clients',
+    'libvirt-daemon-driver-qemu',
+    'qemu-system-x86',
+    'mdevctl',
     # what we run on
-    'python3 python3-venv python3-libvirt'
-).split()
+    'python3',
+    'python3-venv',
+    'python3-libvirt',
+)
 TOOLCHAIN_PACKAGES = (
-    'linux-headers-amd64 linux-source make gcc libc6-dev xz-utils'.split()
+    'linux-headers-amd64',
+    'linux-source',
+    'make',
+    'gcc',
+    'libc6-dev',
+    'xz-utils',
 )
 
 # Of the kernel's source only these directories are unpacked and kept.
@@ -44,7 +63,7 @@ _NOT_INSTALLED = (
     '/usr/share/info/*',
     '/usr/share/lintian/*',
 )
-# The firmware and ROM images of devices that no machine or guest has.
+# Compiling needs the modules' symbols, not the modules.
 _NOT_IN_TOOLCHAIN = ('/usr/lib/modules/*/kernel/*',)
 
 _CLEAN = (
@@ -81,8 +100,8 @@ def build_toolchain(work: Path, _needs: Mapping[str, Path]) -> None:
 def unpack(archive: Path, directory: Path) -> None:
     """Unpack a root file system, with its owners, without device nodes."""
     directory.mkdir()
-    command = ['tar', '-C', directory, '--numeric-owner', '--exclude=./dev/*']
-    host.run([*command, '-xpf', archive], root=True)
+    options = ['--numeric-owner', '--exclude=./dev/*', '-xpf']
+    host.run(['tar', '-C', directory, *options, archive], root=True)
 
 
 def kernel_version(directory: Path) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-from tests.system.machine import host, packages
+from tests.system.machine import host
+from tests.system.machine import packages
 
 PYTHON = '3.13'
 LIST = 'requirements.txt'

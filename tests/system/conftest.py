@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One machine for all tests of a session that do not need their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.machine import Machine
+from tests.system.machine import NeedsMissing
+
+# libvirt's own removal where it can, since its view lags behind the kernel's.
+_REMOVE_ALL = """
+for guest in $(virsh -q list --name); do virsh -q destroy $guest; done
+for guest in $(virsh -q list --all --name); do virsh -q undefine $guest; done
+for device in $(virsh -q nodedev-list --cap mdev); do
+    virsh -q nodedev-destroy $device
+done
+for device in $(virsh -q nodedev-list --cap mdev --inactive); do
+    virsh -q nodedev-undefine $device
+done
+for device in /sys/bus/mdev/devices/*; do
+    [ ! -e $device ] || echo 1 > $device/remove
+done
+"""
+_LIBVIRT_HAS_NONE = '[ -z "$(virsh -q nodedev-list --cap mdev)" ]'
+
+
+@pytest.fixture(scope='session')
+def machine() -> Iterator[Machine]:
+    """A machine with two PCI parents and nothing created.
+
+    A test removes what it creates; ``clean_machine`` sees to it.
+    """
+    started = Machine('session', pci_parents=2)
+    try:
+        started.start()
+    except NeedsMissing as error:
+        pytest.skip(f'no machine on this host: {error}')
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def clean_machine(machine: Machine) -> Iterator[Machine]:
+    """The machine; afterwards no guest and no mdev is left in it."""
+    yield machine
+    machine.run(_REMOVE_ALL, timeout=120)
+    machine.wait_for('libvirt has seen all mdevs go', _LIBVIRT_HAS_NONE, timeout=60)
