@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two tables of the record: their rows, written and read.
+"""The tables of the record: their rows, written and read.
 
 An mdev's row goes last, after the mdev is gone.
 """
 
 from __future__ import annotations
 
+import collections.abc as cabc
 import json
 import sqlite3
 import typing as ty
@@ -30,6 +31,11 @@ CREATE TABLE claims (
     resource_class TEXT NOT NULL,
     owner TEXT NOT NULL CHECK (owner IN ('placement', 'cli', 'accelerator')),
     state TEXT NOT NULL CHECK (state IN ('pending', 'ready'))
+) WITHOUT ROWID;
+CREATE TABLE published (
+    parent TEXT NOT NULL,
+    trait TEXT NOT NULL,
+    PRIMARY KEY (parent, trait)
 ) WITHOUT ROWID;
 CREATE INDEX claims_consumer ON claims (consumer);
 CREATE INDEX mdevs_parent ON mdevs (parent);
@@ -109,6 +115,17 @@ class Session:
         self.drop_claim(uuid)
         self._connection.execute('DELETE FROM mdevs WHERE uuid = ?', (uuid,))
 
+    def published(self) -> dict[str, frozenset[str]]:
+        """The traits that we last gave each parent's provider, by parent."""
+        return read_published(self._connection)
+
+    def set_published(self, parent: str, traits: cabc.Iterable[str]) -> None:
+        """Note which traits a parent's provider has from us; none: forget it."""
+        self._connection.execute('DELETE FROM published WHERE parent = ?', (parent,))
+        self._connection.executemany(
+            'INSERT INTO published VALUES (?, ?)', ((parent, t) for t in set(traits))
+        )
+
 
 def read(connection: sqlite3.Connection, scope: record.Scope | None) -> record.Claims:
     """The rows of both tables as values: all of them, or those in the scope.
@@ -128,6 +145,14 @@ def read(connection: sqlite3.Connection, scope: record.Scope | None) -> record.C
         except (ValueError, TypeError, exceptions.MdevError) as e:
             raise Damaged(f'the row of mdev {uuid} is damaged: {e}') from e
     return record.Claims(mdevs=mdevs, claims=claims)
+
+
+def read_published(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
+    """The traits that we last gave each parent's provider, by parent."""
+    found: dict[str, set[str]] = {}
+    for parent, trait in connection.execute('SELECT parent, trait FROM published'):
+        found.setdefault(parent, set()).add(trait)
+    return {parent: frozenset(traits) for parent, traits in found.items()}
 
 
 def _parameters(scope: record.Scope) -> dict[str, str | None]:

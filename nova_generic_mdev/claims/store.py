@@ -15,6 +15,7 @@ import collections.abc as cabc
 import contextlib
 import os
 import sqlite3
+import typing as ty
 import urllib.parse
 
 from nova_generic_mdev import exceptions
@@ -24,6 +25,7 @@ from nova_generic_mdev.claims import locks
 from nova_generic_mdev.claims import session
 
 FILE = 'claims.sqlite'
+_T = ty.TypeVar('_T')
 _LOCK_SECONDS = 30.0
 # How long a commit waits for those who are reading, which is a moment.
 _BUSY_SECONDS = 5.0
@@ -69,22 +71,32 @@ class ClaimStore:
 
         :raises ClaimsError: it cannot be read, is newer, or of another machine
         """
+        return self._look(lambda seen: session.read(seen, scope), record.Claims())
+
+    def published(self) -> dict[str, frozenset[str]]:
+        """The traits that we last gave each parent's provider, by parent.
+
+        :raises ClaimsError: as :meth:`load`
+        """
+        return self._look(session.read_published, {})
+
+    def _look(self, read: cabc.Callable[[sqlite3.Connection], _T], absent: _T) -> _T:
         if not self.exists():
-            return record.Claims()
+            return absent
         with _reported(self.path):
             try:
-                return self._read('ro', scope)
+                return self._read('ro', read)
             except sqlite3.OperationalError as e:
                 if e.sqlite_errorname not in _UNFINISHED:
                     raise
             # A writer was killed in the middle: it takes the right to write to
             # put back what was before it.
             with self._exclusive():
-                return self._read('rw', scope)
+                return self._read('rw', read)
 
-    def _read(self, mode: str, scope: record.Scope | None) -> record.Claims:
+    def _read(self, mode: str, read: cabc.Callable[[sqlite3.Connection], _T]) -> _T:
         with self._connection(mode) as connection:
-            return session.read(connection, scope)
+            return read(connection)
 
     def create(self, found: record.Claims) -> None:
         """Make the record with what the host has at this first start.
