@@ -138,6 +138,29 @@ class ClaimsError(MdevError):
         super().__init__(f'claims in {path}: {reason}')
 
 
+class PlacementError(MdevError):
+    """Placement could not be asked, or did not do as its API documents.
+
+    :param url: what was asked: method and URL, or the service where none was
+    :param status: the HTTP status of the answer; None: there was none
+    :param code: Placement's error code, ``placement.concurrent_update`` say
+        (Placement API reference, "Errors"); None where it gave none
+    """
+
+    def __init__(
+        self,
+        url: str,
+        reason: str,
+        status: int | None = None,
+        code: str | None = None,
+    ) -> None:
+        self.url = url
+        self.reason = reason
+        self.status = status
+        self.code = code
+        super().__init__(f'{url}: {reason}')
+
+
 class IncompatibleDevices(MdevError):
     """A guest's mdevs cannot be paired with devices of the other host."""
 
