@@ -106,6 +106,18 @@ class Session:
             'UPDATE claims SET state = ? WHERE uuid = ?', (state.value, uuid)
         )
 
+    def set_backend(self, uuid: str, backend: str) -> None:
+        """Note what made an mdev, which is what can remove all of it."""
+        self._connection.execute(
+            'UPDATE mdevs SET backend = ? WHERE uuid = ?', (backend, uuid)
+        )
+
+    def set_origin(self, uuid: str, origin: record.Origin) -> None:
+        """Note whether an mdev is ours to remove."""
+        self._connection.execute(
+            'UPDATE mdevs SET origin = ? WHERE uuid = ?', (origin.value, uuid)
+        )
+
     def drop_claim(self, uuid: str) -> None:
         """Take an mdev from its consumer."""
         self._connection.execute('DELETE FROM claims WHERE uuid = ?', (uuid,))

@@ -147,7 +147,7 @@ class Engine:
         # The claim goes last: until the mdev is gone nobody else may have it.
         removed = self._is_removed(known)
         if removed:
-            self._host.remove(known.uuid)
+            self._host.remove(known.uuid, known.backend)
         with self._store.transaction() as session:
             if removed:
                 session.drop_mdev(known.uuid)

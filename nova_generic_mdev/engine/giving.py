@@ -47,6 +47,8 @@ class Giving:
         self._given = [(step, _device(step, known)) for step in steps]
         # What may be on the host through us, and must not be forgotten.
         self._tried: set[str] = set()
+        # Which backend made what: only the host knows, and only afterwards.
+        self._made: dict[str, str] = {}
 
     def carry_out(self, consumer: str, owner: record.Owner) -> tuple[Device, ...]:
         """All steps, or none of them: what fails undoes what came before it.
@@ -71,21 +73,11 @@ class Giving:
         with self._store.transaction() as session:
             for step, device in self._given:
                 if isinstance(step, allocation.Create) and not step.held:
-                    session.add_mdev(self._record(step, device))
+                    session.add_mdev(_record(step, device))
                 if not step.held:
                     session.add_claim(_claim_of(consumer, owner, step, device))
                 elif isinstance(step, allocation.Create):
                     session.set_state(device.uuid, record.ClaimState.PENDING)
-
-    def _record(self, step: allocation.Create, device: Device) -> record.MdevRecord:
-        return record.MdevRecord(
-            uuid=device.uuid,
-            parent=device.parent,
-            mdev_type=device.mdev_type,
-            origin=record.Origin.CREATED,
-            attributes=step.attributes,
-            backend=self._host.backend,
-        )
 
     def _create(
         self, step: allocation.Create, device: Device, undo: contextlib.ExitStack
@@ -94,12 +86,16 @@ class Giving:
             # Before the effect: one that fails halfway may leave something too.
             self._tried.add(device.uuid)
             undo.callback(self._remove, device.uuid)
-        self._host.create(device.uuid, step.parent, step.mdev_type, step.attributes)
+        self._made[device.uuid] = self._host.create(
+            device.uuid, step.parent, step.mdev_type, step.attributes
+        )
 
     def _finish(self) -> None:
         with self._store.transaction() as session:
             for _, device in self._given:
                 session.set_state(device.uuid, record.ClaimState.READY)
+            for uuid, backend in self._made.items():
+                session.set_backend(uuid, backend)
 
     def _remove(self, uuid: str) -> None:
         try:
@@ -131,6 +127,16 @@ def _device(step: allocation.Step, known: record.Claims) -> Device:
         parent=step.parent,
         mdev_type=step.mdev_type,
         origin=before.origin if before else record.Origin.CREATED,
+    )
+
+
+def _record(step: allocation.Create, device: Device) -> record.MdevRecord:
+    return record.MdevRecord(
+        uuid=device.uuid,
+        parent=device.parent,
+        mdev_type=device.mdev_type,
+        origin=record.Origin.CREATED,
+        attributes=step.attributes,
     )
 
 

@@ -28,27 +28,26 @@ class Reader(ty.Protocol):
 class Host(Reader, ty.Protocol):
     """Looks and acts."""
 
-    #: how what it creates is recorded: ``sysfs`` or ``libvirt``
-    backend: str
-
     def create(
         self,
         uuid: str,
         parent: str,
         mdev_type: str,
         attributes: model.Attributes = (),
-    ) -> None:
+    ) -> str:
         """Make an mdev.  One that is there with this parent and type will do.
 
+        :returns: what made it, for the record: ``sysfs`` or ``libvirt``
         :raises CapacityError: the kernel refused (ENOSPC, EUSERS, EPERM, EAGAIN)
         :raises NotFound: the parent or the type is not there
         :raises HostError: anything else
         """
         ...
 
-    def remove(self, uuid: str) -> None:
-        """Remove an mdev.  One that is gone will do.
+    def remove(self, uuid: str, backend: str | None = None) -> None:
+        """Remove an mdev, and its definition.  One that is gone will do.
 
+        :param backend: what made it; None where that is not known
         :raises InUse: something uses it
         :raises HostError: anything else
         """

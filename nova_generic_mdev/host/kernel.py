@@ -42,7 +42,7 @@ class KernelHost:
         parent: str,
         mdev_type: str,
         attributes: model.Attributes = (),
-    ) -> None:
+    ) -> str:
         """Create an mdev and set its attributes; undone if one is refused.
 
         :raises CapacityError: the kernel refused (ENOSPC, EUSERS, EPERM, EAGAIN)
@@ -58,7 +58,7 @@ class KernelHost:
             self._accept(uuid, parent, mdev_type, e)
             # Whoever made it may have been ended before it had them all.
             self._configure(uuid, attributes)
-            return
+            return self.backend
         except _NOT_DONE as e:
             raise _refused(e, parent, mdev_type) from e
         try:
@@ -66,6 +66,7 @@ class KernelHost:
         except exceptions.HostError:
             self.remove(uuid)
             raise
+        return self.backend
 
     def _accept(
         self, uuid: str, parent: str, mdev_type: str, error: FileExistsError
@@ -88,7 +89,7 @@ class KernelHost:
                     "its type's group",
                 ) from e
 
-    def remove(self, uuid: str) -> None:
+    def remove(self, uuid: str, backend: str | None = None) -> None:
         """Remove an mdev; one that is gone will do.
 
         :raises InUse: something has opened it

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host as libvirt sees it, over its node devices.  It only looks.
+"""The host as libvirt sees it, over its node devices.
 
 libvirt knows the parents that are PCI functions, s390 subchannels, the AP matrix
 and ``mtty``; it gives no name to any other (``mdpy``, ``mbochs``), so neither
@@ -8,7 +8,8 @@ and a parent that has no type at the moment.  What sysfs lacks, and libvirt
 tells, is the persistent definitions.  libvirt learns of new mdevs through
 events: for what is live, sysfs is the authority.
 
-This is the one module that imports libvirt (>= 8.0), and only when it is used.
+This is the one module that imports libvirt (>= 8.0), and only when it is used;
+``node_look`` and ``node_act`` get it from here.
 Its errors are told apart by code, never by text.
 """
 
@@ -21,6 +22,7 @@ import typing as ty
 from nova_generic_mdev import domain_xml
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
+from nova_generic_mdev.host import node_act
 from nova_generic_mdev.host import node_look
 
 # The binding has no types: this is a virConnect.
@@ -36,20 +38,42 @@ class Guest:
 
 
 @contextlib.contextmanager
-def connected(uri: str | None = None) -> cabc.Iterator[Connection]:
-    """A read-only connection that is closed at the end.
+def connected(
+    source: Connection | str | None = None, *, writing: bool = False
+) -> cabc.Iterator[Connection]:
+    """A connection that is closed at the end, unless it is the caller's.
 
-    :param uri: None is libvirt's default
+    :param source: a connection, which stays open; or the URI of one; None is
+        libvirt's default
+    :param writing: not read-only
     :raises HostError: there is no libvirt, or it does not answer
     """
     libvirt = _binding()
+    if source is not None and not isinstance(source, str):
+        yield source
+        return
     # It would print each error on stderr, ours and those that are expected.
     libvirt.registerErrorHandler(_say_nothing, None)
     connection = _ask(
-        f'libvirt at {uri or "its default URI"}', libvirt.openReadOnly, uri
+        f'libvirt at {source or "its default URI"}',
+        libvirt.open if writing else libvirt.openReadOnly,
+        source,
     )
     with contextlib.closing(connection):
         yield connection
+
+
+@contextlib.contextmanager
+def acting(
+    source: Connection | str | None = None,
+) -> cabc.Iterator[node_act.NodeDevices]:
+    """libvirt's node devices, to make and to remove mdevs.
+
+    :param source: as for :func:`connected`
+    :raises HostError: there is no libvirt, or it does not let us write
+    """
+    with connected(source, writing=True) as connection:
+        yield node_act.NodeDevices(_binding(), connection)
 
 
 def hostname(uri: str | None = None) -> str:
@@ -107,10 +131,7 @@ class NodedevReader:
         :raises HostError: there is no libvirt, or it does not let us look
         """
         asked = None if parents is None else sorted(set(parents))
-        with contextlib.ExitStack() as stack:
-            connection = self._source
-            if connection is None or isinstance(connection, str):
-                connection = stack.enter_context(connected(connection))
+        with connected(self._source) as connection:
             return node_look.Look(_binding(), connection).all(asked)
 
 
