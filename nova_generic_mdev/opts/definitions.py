@@ -157,8 +157,8 @@ def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
 
 def register(conf: cfg.ConfigOpts) -> None:
     """Register what is known before a file is read.  Again is harmless."""
-    conf.register_group(DEVICES)
-    conf.register_group(OWN)
+    # By the groups' names: a copy of a registered group shares its options, and so
+    # an override would reach every other configuration in the process.
     register_opts(conf, devices_opts, DEVICES.name)
     register_opts(conf, own_opts, OWN.name)
 
