@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every mdev that a host or its record knows of, and the state it is in."""
+"""Every mdev that is live, a consumer's or defined, and the state it is in."""
 
 from __future__ import annotations
 
