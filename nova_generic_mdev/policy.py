@@ -99,6 +99,11 @@ class Policy:
     rules: tuple[TypeRule, ...] = ()
     reuse_found: bool = True
 
+    def removes(self, mdev_type: str) -> bool:
+        """Whether an mdev of ours goes with its consumer; one of no rule does."""
+        on_release = {rule.mdev_type: rule.on_release for rule in self.rules}
+        return on_release.get(mdev_type) is not OnRelease.KEEP
+
     def __post_init__(self) -> None:
         types = [rule.mdev_type for rule in self.rules]
         if len(set(types)) < len(types):

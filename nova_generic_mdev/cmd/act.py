@@ -17,6 +17,7 @@ from nova_generic_mdev import names
 from nova_generic_mdev import privileged
 from nova_generic_mdev import record
 from nova_generic_mdev.cmd import context
+from nova_generic_mdev.host import auto
 from nova_generic_mdev.host import kernel
 
 # Nine digits hold more than any host has.
@@ -25,29 +26,29 @@ _HEADER = ('uuid', 'parent', 'mdev_type', 'origin')
 Table = tuple[tuple[str, ...], cabc.Iterable[tuple[str, ...]]]
 
 
-def _engine(run: context.Context) -> engine.Engine:
+def engine_of(run: context.Context, *, deciding: bool = True) -> engine.Engine:
+    """What acts on this machine.
+
+    :param deciding: the configuration is needed, so it must not be wrong
+    :raises ConfigError: it is
+    :raises HostError: another host's tree was named, or we have no privilege
+    """
     if not run.is_this_machine:
         raise exceptions.HostError(
             run.options.sysfs,
             "only this machine's sysfs can be acted on; leave out --sysfs",
         )
     privileged.start()
-    if run.conf.generic_mdev.backend == 'libvirt':
-        raise exceptions.HostError(
-            '[generic_mdev] backend = libvirt',
-            'this release creates mdevs through sysfs only; write auto or sysfs',
-        )
     fatal = [problem for problem in run.resolution.problems if problem.fatal]
-    if fatal:
+    if deciding and fatal:
         raise exceptions.ConfigError(fatal)
-    return engine.Engine(
-        kernel.KernelHost(run.reader),
-        run.store,
-        run.policy,
-    )
+    backend = auto.Backend(run.conf.generic_mdev.backend)
+    host = auto.AutoHost(kernel.KernelHost(run.reader), backend, run.libvirt_uri)
+    return engine.Engine(host, run.store, run.policy)
 
 
-def _table(given: cabc.Iterable[engine.Device]) -> Table:
+def table(given: cabc.Iterable[engine.Device]) -> Table:
+    """A row per mdev."""
     return _HEADER, ((d.uuid, d.parent, d.mdev_type, d.origin.value) for d in given)
 
 
@@ -68,18 +69,22 @@ class DeviceAllocate(lister.Lister):
             help='so many of a resource class on a parent device, which is named '
             'in any form that device_addresses takes; may be repeated',
         )
+        parser.add_argument(
+            '--in-placement',
+            action='store_true',
+            help='the consumer has an allocation for it in Placement, so that it '
+            'counts as used there; otherwise it is taken out of the inventory',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """A row per mdev that the consumer now has."""
         run = context.of(self.app)
-        acting = _engine(run)
+        acting = engine_of(run)
         requests = [_request(text, run) for text in parsed_args.resource]
-        return _table(
-            acting.allocate(
-                names.uuid(parsed_args.consumer), requests, owner=record.Owner.CLI
-            )
-        )
+        in_placement = parsed_args.in_placement
+        owner = record.Owner.PLACEMENT if in_placement else record.Owner.CLI
+        return table(acting.allocate(parsed_args.consumer, requests, owner))
 
 
 class DeviceRelease(lister.Lister):
@@ -93,10 +98,10 @@ class DeviceRelease(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """A row per mdev that was released; none is no error."""
-        released = _engine(context.of(self.app)).release(parsed_args.consumer)
+        released = engine_of(context.of(self.app)).release(parsed_args.consumer)
         if not released:
             self.app.stderr.write(f'{parsed_args.consumer} held nothing\n')
-        return _table(released)
+        return table(released)
 
 
 def _request(text: str, run: context.Context) -> allocation.Request:

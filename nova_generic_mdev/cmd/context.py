@@ -128,9 +128,12 @@ class Context:
     @functools.cached_property
     def claims(self) -> record.Claims:
         """The record; where there is none, all that is live was ``found``."""
-        if self.state_path is None or not claimslib.exists(self.state_path):
-            return record.all_found(self.snapshot)
-        return self.store.load()
+        return self.store.load() if self.has_record else record.all_found(self.snapshot)
+
+    @property
+    def has_record(self) -> bool:
+        """Whether anything was ever claimed here."""
+        return self.state_path is not None and claimslib.exists(self.state_path)
 
     @functools.cached_property
     def store(self) -> claimslib.ClaimStore:
@@ -149,7 +152,7 @@ class Context:
         if self.options.root_provider:
             return str(self.options.root_provider)
         try:
-            return nodedev.hostname(self._uri)
+            return nodedev.hostname(self.libvirt_uri)
         except exceptions.HostError as e:
             self._miss(e)
             return socket.gethostname()
@@ -157,7 +160,9 @@ class Context:
     @functools.cached_property
     def node_devices(self) -> model.HostSnapshot | None:
         """What libvirt tells of the host, or None where it cannot be asked."""
-        return self._ask_libvirt(lambda: nodedev.NodedevReader(self._uri).snapshot())
+        return self._ask_libvirt(
+            lambda: nodedev.NodedevReader(self.libvirt_uri).snapshot()
+        )
 
     @functools.cached_property
     def guests(self) -> cabc.Mapping[str, bool] | None:
@@ -165,18 +170,19 @@ class Context:
         return self._ask_libvirt(self._guests)
 
     def _guests(self) -> dict[str, bool]:
-        with nodedev.connected(self._uri) as connection:
+        with nodedev.connected(self.libvirt_uri) as connection:
             found = nodedev.guests(connection)
         return {uuid: guest.running for uuid, guest in found.items()}
 
     @property
-    def _uri(self) -> str | None:
+    def libvirt_uri(self) -> str | None:
+        """The libvirt that was named; None is libvirt's default."""
         uri: str | None = self.options.libvirt_uri
         return uri
 
     def _ask_libvirt(self, ask: cabc.Callable[[], _T]) -> _T | None:
         # Another host's tree is not this machine's libvirt's business.
-        if not (self.is_this_machine or self._uri):
+        if not (self.is_this_machine or self.libvirt_uri):
             return None
         try:
             return ask()
@@ -186,7 +192,7 @@ class Context:
 
     def _miss(self, error: exceptions.MdevError) -> None:
         """libvirt was not there: worth a word only where it was asked for."""
-        level = logging.WARNING if self._uri else logging.DEBUG
+        level = logging.WARNING if self.libvirt_uri else logging.DEBUG
         LOG.log(level, 'libvirt was not asked: %s', error)
 
 

@@ -26,7 +26,9 @@ from nova_generic_mdev import host as hostlib
 from nova_generic_mdev import names
 from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
+from nova_generic_mdev.engine import adopting
 from nova_generic_mdev.engine import giving
+from nova_generic_mdev.engine import recovering
 
 LOG = logging.getLogger(__name__)
 
@@ -145,7 +147,8 @@ class Engine:
 
     def _release(self, known: record.MdevRecord) -> giving.Device:
         # The claim goes last: until the mdev is gone nobody else may have it.
-        removed = self._is_removed(known)
+        is_ours = known.origin is record.Origin.CREATED
+        removed = is_ours and self._policy.removes(known.mdev_type)
         if removed:
             self._host.remove(known.uuid, known.backend)
         with self._store.transaction() as session:
@@ -153,19 +156,24 @@ class Engine:
                 session.drop_mdev(known.uuid)
             else:
                 session.drop_claim(known.uuid)
-        return giving.Device(
-            uuid=known.uuid,
-            parent=known.parent,
-            mdev_type=known.mdev_type,
-            origin=known.origin,
-        )
+        return giving.device_of(known)
 
-    def _is_removed(self, known: record.MdevRecord) -> bool:
-        if known.origin is record.Origin.FOUND:
-            return False
-        keep = policylib.OnRelease.KEEP
-        rules = {rule.mdev_type: rule.on_release for rule in self._policy.rules}
-        return rules.get(known.mdev_type) is not keep
+    def recover(self) -> recovering.Recovery:
+        """Bring back each claimed mdev that is not live; see :func:`.recover`."""
+        return recovering.recover(self._host, self._store)
+
+    def reconcile(
+        self, guests: cabc.Container[str] | None
+    ) -> tuple[giving.Device, ...]:
+        """Take back what a crash left; see :func:`.reconcile`."""
+        return recovering.reconcile(self._host, self._store, self._policy, guests)
+
+    def set_origin(
+        self, uuids: cabc.Collection[str] | None, origin: record.Origin
+    ) -> tuple[giving.Device, ...]:
+        """Say whether we made some mdevs, or all; see :func:`.set_origin`."""
+        self.start()
+        return adopting.set_origin(self._host, self._store, uuids, origin)
 
 
 def _scope(

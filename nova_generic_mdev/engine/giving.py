@@ -29,6 +29,16 @@ class Device:
     origin: record.Origin
 
 
+def device_of(mdev: record.MdevRecord) -> Device:
+    """The device that a record tells of."""
+    return Device(
+        uuid=mdev.uuid,
+        parent=mdev.parent,
+        mdev_type=mdev.mdev_type,
+        origin=mdev.origin,
+    )
+
+
 class Giving:
     """The steps of one allocation, each with the device that comes of it.
 
