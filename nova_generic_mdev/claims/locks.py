@@ -83,6 +83,7 @@ def _acquired(path: str, seconds: float) -> lockutils.InterProcessLock:
     except (OSError, threading.ThreadError) as e:
         raise exceptions.ClaimsError(path, f'it cannot be locked: {e}') from e
     if not gotten:
+        lock.lockfile.close()
         raise exceptions.ClaimsError(
             path, f'another process holds it; "fuser {path}" names it; try again'
         )

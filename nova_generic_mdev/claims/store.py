@@ -56,10 +56,10 @@ class ClaimStore:
     """
 
     def __init__(self, state_path: str, machine: str) -> None:
-        self.path = os.path.join(os.path.abspath(state_path), FILE)
-        self.state_path = state_path
+        self.state_path = os.path.abspath(state_path)
+        self.path = os.path.join(self.state_path, FILE)
         #: what orders those who change the host, whatever process they are in
-        self.locks = locks.Locks(state_path)
+        self.locks = locks.Locks(self.state_path)
         self._machine = machine
 
     def exists(self) -> bool:
