@@ -3,8 +3,8 @@
 
 Plain data.  The same rows hold for ``FakeHost``, for the trees that
 ``write_sysfs`` writes, and for the real drivers of the rows marked ``real``:
-those numbers and errors were read from a kernel 6.12 with its own mtty, mdpy
-and mbochs, and with an mtty whose parents are emulated PCI functions.
+those were run on a kernel 6.12 with its own mtty, mdpy and mbochs, and with an
+mtty whose parents are emulated PCI functions (mttypci).
 """
 
 from __future__ import annotations

@@ -231,6 +231,15 @@ def test_an_mdev_in_use_is_not_removed():
     assert not host.snapshot().mdevs
 
 
+def test_an_mdev_that_vanished_is_used_by_nobody():
+    host = fixture.mtty()
+    host.create(A, MTTY, 'mtty-1')
+    host.attach(A)
+    host.lose_parent(MTTY)
+    host.remove(A)
+    assert not host.snapshot().mdevs
+
+
 # What a test reads from it
 
 

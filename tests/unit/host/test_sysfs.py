@@ -378,6 +378,13 @@ def test_an_attribute_that_the_kernel_refuses(root, number, attribute):
     assert told(snapshot, root) == {path: os.strerror(number)}
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may read everything')
+def test_a_count_without_permission(root):
+    path = f'{TYPES}/mtty-1/available_instances'
+    (root / path).chmod(0)
+    assert told(look(root), root) == {path: 'Permission denied'}
+
+
 @pytest.mark.parametrize(
     ('spoil', 'reason'),
     [
