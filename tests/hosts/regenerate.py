@@ -2,8 +2,7 @@
 """Makes the trees in this directory again: ``python tests/hosts/regenerate.py``.
 
 Each tree is a host of ``nova_generic_mdev.fixture`` in the state that its
-function here says, as a checkout can hold it: git keeps no empty directory and
-no mode.
+function here says, as a checkout can hold it: git keeps no empty directory.
 """
 
 from __future__ import annotations
@@ -194,11 +193,7 @@ def write(name: str, top: pathlib.Path) -> None:
         break_it(top)
     (top / 'README.rst').write_text(_readme(name), encoding='utf-8')
     for path in sorted(top.rglob('*'), reverse=True):
-        if path.is_symlink():
-            continue
-        if path.is_file():
-            path.chmod(0o644)
-        elif not any(path.iterdir()):
+        if path.is_dir() and not path.is_symlink() and not any(path.iterdir()):
             path.rmdir()
 
 

@@ -378,10 +378,11 @@ def test_an_attribute_that_the_kernel_refuses(root, number, attribute):
     assert told(snapshot, root) == {path: os.strerror(number)}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason='root may read everything')
 def test_a_count_without_permission(root):
     path = f'{TYPES}/mtty-1/available_instances'
     (root / path).chmod(0)
+    if os.access(root / path, os.R_OK):
+        pytest.skip('we may read everything')
     assert told(look(root), root) == {path: 'Permission denied'}
 
 
