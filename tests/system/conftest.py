@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.system import wheel
 from tests.system.machine import Machine
 from tests.system.machine import NeedsMissing
+from tests.system.program import Program
 
 # libvirt's own removal where it can, since its view lags behind the kernel's.
 _REMOVE_ALL = """
@@ -50,3 +52,16 @@ def clean_machine(machine: Machine) -> Iterator[Machine]:
     yield machine
     machine.run(_REMOVE_ALL, timeout=120)
     machine.wait_for('libvirt has seen all mdevs go', _LIBVIRT_HAS_NONE, timeout=60)
+
+
+@pytest.fixture(scope='session')
+def installed(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """The machine with this tree's nova-mdev installed in it."""
+    machine.install_wheel(wheel.build(tmp_path_factory.mktemp('wheel')))
+    return machine
+
+
+@pytest.fixture
+def program(installed: Machine, clean_machine: Machine) -> Program:
+    """The installed program; afterwards no guest and no mdev is left."""
+    return Program(installed)

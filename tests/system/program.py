@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The installed ``nova-mdev`` in a machine, and what it says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.system.guest import domain
+from tests.system.machine import Machine
+from tests.system.machine import Result
+
+CONF = '/etc/nova/nova.conf'
+STATE = '/var/lib/nova/mdev'
+
+
+class Program:
+    """Runs commands of the program, and what a test needs around them."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def configure(self, text: str) -> None:
+        """Write nova.conf, and forget what earlier tests recorded."""
+        self.machine.write_text(CONF, text)
+        self.machine.run(f'rm -rf {STATE}')
+
+    def run(self, *words: str, check: bool = True) -> Result:
+        """Run one command."""
+        return self.machine.run(['nova-mdev', *words], check=check, timeout=180)
+
+    def rows(self, *words: str) -> list[dict[str, Any]]:
+        """What one command lists."""
+        rows: list[dict[str, Any]] = json.loads(self.run(*words, '-f', 'json').stdout)
+        return rows
+
+    def allocate(self, consumer: str, *resources: str) -> list[dict[str, Any]]:
+        """Give a consumer ``PARENT:CLASS=N``, once or more."""
+        asked = [word for r in resources for word in ('--resource', r)]
+        return self.rows('device', 'allocate', '--consumer', consumer, *asked)
+
+    def left(self, sysname: str, mdev_type: str) -> int:
+        """What the kernel says can still be created."""
+        path = f'/sys/class/mdev_bus/{sysname}/mdev_supported_types/{mdev_type}'
+        return int(self.machine.output(f'cat {path}/available_instances'))
+
+    def live(self) -> set[str]:
+        """The uuids of all mdevs in the kernel."""
+        return set(self.machine.output('ls /sys/bus/mdev/devices').split())
+
+    def boot(self, name: str, uuids: list[str]) -> str:
+        """Start the firmware guest with mdevs; returns what it said until done."""
+        hostdevs = [self.run('device', 'xml', uuid).stdout for uuid in uuids]
+        path = f'/root/{name}.xml'
+        self.machine.write_text(path, domain.firmware_xml(name, hostdevs))
+        self.machine.run(f'virsh -q create {path}', timeout=120)
+        console = domain.console_path(name)
+        self.machine.wait_for(
+            f'guest {name} is done', f"grep -q 'guest: done' {console}", timeout=120
+        )
+        return self.machine.output(f"sed '/guest: done/q' {console}")
