@@ -24,6 +24,9 @@ _SIGPIPE = 128 + 13
 class NovaMdev(app.App):
     """Look at the mediated devices of this host, and act on them."""
 
+    # However it was started: it is what help and errors call the program.
+    NAME = 'nova-mdev'
+
     def __init__(self) -> None:
         super().__init__(
             description=self.__doc__,
@@ -37,6 +40,7 @@ class NovaMdev(app.App):
     ) -> argparse.ArgumentParser:
         """The options that stand before every command."""
         parser: argparse.ArgumentParser = super().build_option_parser(*args, **kwargs)
+        parser.prog = self.NAME
         _add_options(parser)
         return parser
 
@@ -49,11 +53,21 @@ class NovaMdev(app.App):
     def initialize_app(self, argv: list[str]) -> None:
         """Give the commands what the global options say."""
         self.context = context.Context(self.options)
+        #: for options that depend on others, an auth plugin's say
+        self.argv = argv
 
     def run(self, argv: list[str]) -> int:
         """Run one command; without one there is no shell, only help."""
         status = int(super().run(argv))
         return _NO_COMMAND if self.interactive_mode else status
+
+    def run_subcommand(self, argv: list[str]) -> int:
+        """Run a command; what is none is told on standard error, as every error."""
+        try:
+            self.command_manager.find_command(argv)
+        except ValueError:
+            self.stdout = self.stderr
+        return int(super().run_subcommand(argv))
 
     def interact(self) -> None:
         """No command was given: say what there is."""

@@ -76,7 +76,7 @@ def policy_from(
     own = _Group(conf, definitions.OWN.name)
     reuse_found = own.read('reuse_found')
     _own_state_path(own)
-    _backend(own)
+    own.read('backend')
     if not devices.unparsed:
         found += unread.groups(conf, enabled)
     found += unread.options(conf, enabled)
@@ -211,9 +211,3 @@ def _own_state_path(own: _Group) -> str | None:
         own.refuse('state_path', f'{path!r} is not a whole path')
         return None
     return path or None
-
-
-def _backend(own: _Group) -> None:
-    if own.read('backend') == 'libvirt':
-        told = 'this release creates mediated devices through sysfs only'
-        own.note(model.Severity.WARNING, 'backend', told, 'write auto or sysfs')

@@ -433,7 +433,7 @@ def test_whether_found_mdevs_are_reused(load, text, expected):
     [
         ('auto', None),
         ('sysfs', None),
-        ('libvirt', model.Severity.WARNING),
+        ('libvirt', None),
         ('x', model.Severity.ERROR),
     ],
 )
