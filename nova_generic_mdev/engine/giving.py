@@ -109,7 +109,7 @@ class Giving:
 
     def _remove(self, uuid: str) -> None:
         try:
-            self._host.remove(uuid)
+            self._host.remove(uuid, self._made.get(uuid))
         except exceptions.MdevError:
             LOG.exception(
                 'mdev %s could not be removed while undoing; its record stays', uuid
