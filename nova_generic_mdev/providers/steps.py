@@ -95,9 +95,13 @@ def diff(
     return tuple(changes)
 
 
+def is_marked(traits: cabc.Iterable[str]) -> bool:
+    """Whether a provider's traits say that it is of a parent device."""
+    return any(trait.startswith(_MARK) for trait in traits)
+
+
 def _is_ours(provider: provider_tree.Current, root: provider_tree.Current) -> bool:
-    marked = any(trait.startswith(_MARK) for trait in provider.traits)
-    return marked and provider.parent == root.uuid
+    return is_marked(provider.traits) and provider.parent == root.uuid
 
 
 def _creation(root: str, wanted: provider_tree.Provider) -> cabc.Iterator[Change]:
