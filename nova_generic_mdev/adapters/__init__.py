@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where this project meets other services, each in a module of its own."""
