@@ -23,8 +23,8 @@ venv: ## Make .venv, or find that it is up to date (PYTHON=python3.12 picks one)
 	@PYTHON="$(PYTHON)" tools/venv
 
 .PHONY: test
-test: venv ## Run the unit tests; needs nothing but Python
-	$(IN_VENV) python -m pytest tests/unit $(ARGS)
+test: venv ## Run the unit and the functional tests; needs nothing but Python
+	$(IN_VENV) python -m pytest tests/unit tests/functional $(ARGS)
 
 .PHONY: test-system
 test-system: venv ## Run what needs a real kernel, in an emulated machine
