@@ -63,10 +63,18 @@ class KernelHost:
             raise _refused(e, parent, mdev_type) from e
         try:
             self._configure(uuid, attributes)
-        except exceptions.HostError:
-            self.remove(uuid)
+        except exceptions.HostError as e:
+            self._undo_create(uuid, e)
             raise
         return self.backend
+
+    def _undo_create(self, uuid: str, error: exceptions.HostError) -> None:
+        try:
+            self.remove(uuid)
+        except exceptions.HostError as e:
+            raise exceptions.HostError(
+                error.where, f'{error.reason}; nor can it be removed: {e.reason}'
+            ) from error
 
     def _accept(
         self, uuid: str, parent: str, mdev_type: str, error: FileExistsError

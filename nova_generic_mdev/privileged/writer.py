@@ -16,7 +16,7 @@ import re
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
 
-_ATTRIBUTE = re.compile(r'[A-Za-z0-9_.-]+')
+_ATTRIBUTE = re.compile(r'[A-Za-z0-9_.-]{1,255}')
 # The mdev core's own files, and what would take the device from its driver.
 _NOT_ATTRIBUTES = frozenset({'remove', 'create', 'uevent', 'driver_override'})
 # One page with the NUL that the kernel adds (Documentation/filesystems/sysfs.rst).
@@ -89,7 +89,8 @@ def _device(root: str, place: str, name: str) -> str:
         os.path.basename(path) != name
         or os.path.commonpath([below, devices]) != devices
     ):
-        raise OSError(errno.ENODEV, 'it is not a device of this sysfs')
+        # Not ENODEV, which says that it is gone.
+        raise OSError(errno.EXDEV, 'it is not a device of this sysfs')
     return path
 
 
