@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import logging
-import os
 import sys
 import typing as ty
 
@@ -17,8 +16,6 @@ from nova_generic_mdev.cmd import context
 
 _DISTRIBUTION = 'nova-generic-mdev'
 _NO_COMMAND = 2
-# What a shell tells of a program that SIGPIPE ended.
-_SIGPIPE = 128 + 13
 
 
 class NovaMdev(app.App):
@@ -113,11 +110,4 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    try:
-        status = NovaMdev().run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Nobody reads on.  Python flushes once more at exit, into nothing then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _SIGPIPE
-    return status
+    return NovaMdev().run(sys.argv[1:] if argv is None else argv)

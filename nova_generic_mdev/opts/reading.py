@@ -102,7 +102,9 @@ class _Group:
                 return self._conf[option]
             return self._conf[self._name][option]
         except _NO_SUCH as e:
-            self.refuse(option, f'"$" in its value means an option, and {e}')
+            self.refuse(
+                option, f'"$" in its value means an option, and {e}; "$$" is a "$"'
+            )
         except cfg.Error as e:
             # The library tells where it stood before it tells why: the why is below.
             self.refuse(option, str(e.__context__ or e))

@@ -241,6 +241,18 @@ def test_a_value_that_cannot_be_parsed(load, prefix, option, text):
     assert not rule.is_served
 
 
+def test_a_dollar_sign_that_refers_to_nothing_is_told_as_such(load):
+    conf = load(enabled('a-1', '[mdev_a-1]\nattributes = price=$nothing'))
+    _, (problem,) = opts.policy_from(conf)
+    assert '"$" in its value means an option' in problem.problem
+    assert 'nothing' in problem.problem
+
+
+def test_a_dollar_sign_is_written_twice(load):
+    rule = only(load(enabled('a-1', '[mdev_a-1]\nattributes = price=$$5')))
+    assert rule.attributes == (('price', '$5'),)
+
+
 def test_each_attribute_that_cannot_be_parsed_is_told(load):
     conf = load(enabled('a-1', '[mdev_a-1]\nattributes = x, y=1, z'))
     _, problems = opts.policy_from(conf)
