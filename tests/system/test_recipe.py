@@ -197,9 +197,12 @@ def test_two_machines_of_a_network_meet() -> None:
             next(w for w in qemu.command(settings(p)) if w.startswith('dgram'))
             for p in (first, second)
         ]
-    ours, theirs = (end.split('remote')[0] for end in ends)
-    assert ours.split('local.path=')[1] in ends[1].replace('remote.path', 'local.path')
-    assert ours != theirs
+    local, remote = (
+        [end.partition(f'{side}.path=')[2].split(',')[0] for end in ends]
+        for side in ('local', 'remote')
+    )
+    assert local == remote[::-1]
+    assert local[0] != local[1]
     assert (first.address, second.address) == ('192.168.77.11', '192.168.77.12')
 
 

@@ -21,11 +21,13 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from typing import NoReturn
 
 from tests.system.machine import errors
 
 _CHUNK = 512 * 1024
 _ANSWER_TIMEOUT = 60.0
+_END_TIMEOUT = 5.0
 _ENVIRONMENT = {
     'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     'HOME': '/root',
@@ -178,49 +180,71 @@ class Agent:
     def _synchronise(self, timeout: float) -> None:
         """Connect, and skip what was meant for an earlier connection."""
         if self._socket is None:
-            connection = socket.socket(socket.AF_UNIX)
-            connection.connect(str(self._path))
-            self._socket = connection
+            self._socket = self._open()
             self._received = b''
         number = random.getrandbits(31)
         deadline = time.monotonic() + timeout
-        self._socket.sendall(b'\xff')
         self._send('guest-sync', {'id': number})
         while True:
             left = deadline - time.monotonic()
-            answer = self._read_answer('guest-sync', left)
-            if answer.get('return') == number:
+            if self._read_answer('guest-sync', left).get('return') == number:
                 return
 
+    def _open(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(self._path))
+            # Ends what another connection may have left half said.
+            connection.sendall(b'\xff')
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
     def _send(self, request: str, arguments: Mapping[str, Any]) -> None:
+        text = json.dumps({'execute': request, 'arguments': dict(arguments)})
         if self._socket is None:
             raise errors.MachineError('there is no connection to the agent')
-        text = json.dumps({'execute': request, 'arguments': dict(arguments)})
-        self._socket.settimeout(30)
-        self._socket.sendall(text.encode() + b'\n')
+        self._socket.settimeout(_ANSWER_TIMEOUT)
+        try:
+            self._socket.sendall(text.encode() + b'\n')
+        except OSError as error:
+            self._lost(error)
 
     def _read_answer(self, request: str, timeout: float) -> dict[str, Any]:
         deadline = time.monotonic() + timeout
         while b'\n' not in self._received:
-            self._receive(request, deadline, timeout)
+            if time.monotonic() > deadline:
+                raise errors.TimedOut(f'an answer to {request}', timeout)
+            self._receive()
         line, _, self._received = self._received.partition(b'\n')
         answer: dict[str, Any] = json.loads(line.strip(b'\xff') or b'{}')
         return answer
 
-    def _receive(self, request: str, deadline: float, timeout: float) -> None:
-        assert self._socket is not None
-        if time.monotonic() > deadline:
-            raise errors.TimedOut(f'an answer to {request}', timeout)
+    def _receive(self) -> None:
+        """Wait a moment for more, and see that the machine still runs."""
+        if self._socket is None:
+            raise errors.MachineError('there is no connection to the agent')
         self._socket.settimeout(0.5)
-        with contextlib.suppress(TimeoutError):
+        try:
             received = self._socket.recv(65536)
-            if not received:
-                self.close()
-                self._check()
-                raise errors.MachineError('the agent closed the connection')
+        except TimeoutError:
+            self._check()
+        except OSError as error:
+            self._lost(error)
+        else:
             self._received += received
-            return
-        self._check()
+            if not received:
+                self._lost(None)
+
+    def _lost(self, error: OSError | None) -> NoReturn:
+        """The connection broke, most likely since QEMU is about to end."""
+        self.close()
+        deadline = time.monotonic() + _END_TIMEOUT
+        while time.monotonic() < deadline:
+            self._check()
+            time.sleep(0.05)
+        raise errors.MachineError('the connection to the agent broke') from error
 
 
 def _text(state: Mapping[str, Any], name: str) -> str:
