@@ -100,8 +100,7 @@ class Engine:
     def _consumer_locked(
         self, consumer: str
     ) -> contextlib.AbstractContextManager[None]:
-        # By its last digits: there is no end of consumers, and each lock is a file.
-        return self._store.locks.held([f'consumer-{consumer[-2:]}'])
+        return self._store.locks.held([giving.consumer_lock(consumer)])
 
     @contextlib.contextmanager
     def _devices_locked(

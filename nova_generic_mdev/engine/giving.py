@@ -29,6 +29,14 @@ class Device:
     origin: record.Origin
 
 
+def consumer_lock(consumer: str) -> str:
+    """The lock of whoever gives to a consumer or takes from it.
+
+    By its last digits: there is no end of consumers, and each lock is a file.
+    """
+    return f'consumer-{consumer[-2:]}'
+
+
 def device_of(mdev: record.MdevRecord) -> Device:
     """The device that a record tells of."""
     return Device(

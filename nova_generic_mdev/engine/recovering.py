@@ -58,12 +58,13 @@ def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
             waiting.append(device)
             continue
         try:
-            _make_again(host, store, mdev, snapshot.parents[mdev.parent])
+            if _make_again(
+                host, store, known.claims[uuid], mdev, snapshot.parents[mdev.parent]
+            ):
+                recovered.append(device)
         except exceptions.MdevError as e:
             LOG.warning('mdev %s of %s is not back: %s', uuid, mdev.parent, e)
             failed.append((device, e))
-        else:
-            recovered.append(device)
     return Recovery(
         recovered=tuple(recovered), waiting=tuple(waiting), failed=tuple(failed)
     )
@@ -72,13 +73,21 @@ def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
 def _make_again(
     host: hostlib.Host,
     store: claimslib.ClaimStore,
+    claim: record.Claim,
     mdev: record.MdevRecord,
     parent: model.Parent,
-) -> None:
-    with store.locks.held([f'device-{parent.physical_device}']):
+) -> bool:
+    """Make it, unless its consumer has given it back meanwhile."""
+    with (
+        store.locks.held([giving.consumer_lock(claim.consumer)]),
+        store.locks.held([f'device-{parent.physical_device}']),
+    ):
+        if not _is_still(store, mdev.uuid, claim):
+            return False
         backend = host.create(mdev.uuid, mdev.parent, mdev.mdev_type, mdev.attributes)
-    with store.transaction() as session:
-        session.set_backend(mdev.uuid, backend)
+        with store.transaction() as session:
+            session.set_backend(mdev.uuid, backend)
+    return True
 
 
 def reconcile(
@@ -105,7 +114,7 @@ def reconcile(
             continue
         if guests is None or uuid in guests:
             continue
-        lock = f'consumer-{claim.consumer[-2:]}' if claim else f'leftover-{uuid[-2:]}'
+        lock = giving.consumer_lock(claim.consumer if claim else uuid)
         with store.locks.held([lock]):
             if _is_still(store, uuid, claim) and _take_back(host, store, mdev):
                 taken.append(giving.device_of(mdev))

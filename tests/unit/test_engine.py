@@ -828,3 +828,37 @@ def test_a_request_costs_one_create_and_no_other_call(bench):
         'snapshot': 2,
         'create': 5,
     }
+
+
+# After a reboot
+
+
+def test_claimed_ones_come_back_as_they_were(bench):
+    given = bench.engine.allocate(ME, [request(amount=2), request(MTTY, TWO)])
+    before = bench.host.snapshot()
+    for uuid in bench.live:
+        bench.host.lose_mdev(uuid)
+    outcome = bench.engine.recover()
+    assert {d.uuid for d in outcome.recovered} == {d.uuid for d in given}
+    after = bench.host.snapshot().mdevs
+    assert {u: m.mdev_type for u, m in after.items()} == {
+        u: m.mdev_type for u, m in before.mdevs.items()
+    }
+    assert bench.engine.recover().recovered == ()
+
+
+def test_one_that_is_given_back_meanwhile_does_not_come_back(bench, monkeypatch):
+    """Released between the look and the create: nobody would know of it."""
+    (device,) = bench.engine.allocate(ME, [request()])
+    bench.host.lose_mdev(device.uuid)
+    snapshot = bench.host.snapshot
+
+    def look_and_then_release(parents=None):
+        seen = snapshot(parents)
+        monkeypatch.undo()
+        bench.engine.release(ME)
+        return seen
+
+    monkeypatch.setattr(bench.host, 'snapshot', look_and_then_release)
+    assert bench.engine.recover().recovered == ()
+    assert bench.is_as_if_nothing_had_happened()

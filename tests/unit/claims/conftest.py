@@ -24,6 +24,11 @@ def state_path():
     top = pathlib.Path(tempfile.mkdtemp(prefix='nova-mdev-test-'))
     top.chmod(0o755)
     yield top / 'state'
+    for folder, _, _ in os.walk(top):
+        # What a test took away must not keep it from being tidied up.
+        for inner in pathlib.Path(folder).iterdir():
+            if inner.is_dir():
+                inner.chmod(0o755)
     shutil.rmtree(top)
 
 
