@@ -9,6 +9,7 @@ import logging
 
 from cliff import lister
 
+from nova_generic_mdev import claims
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import policy
 from nova_generic_mdev import record
@@ -122,16 +123,16 @@ def _look(context: contextlib.Context) -> placement.Host:
     fatal = [problem for problem in context.resolution.problems if problem.fatal]
     if fatal:
         raise exceptions.ConfigError(fatal)
-    claims, published = _record(context)
+    known, published = _record(context)
     for _ in range(_LOOKS):
         snapshot = context.reader.snapshot()
-        before, (claims, published) = claims, _record(context)
-        if claims == before:
+        before, (known, published) = known, _record(context)
+        if known == before:
             return placement.Host(
                 policy=context.policy,
                 resolution=policy.resolve(context.policy, snapshot.parents.values()),
                 snapshot=snapshot,
-                claims=record.all_found(snapshot) if claims is None else claims,
+                claims=record.all_found(snapshot) if known is None else known,
                 published=published,
             )
     raise exceptions.HostError(
@@ -144,7 +145,7 @@ def _record(
     context: contextlib.Context,
 ) -> tuple[record.Claims | None, placement.Published]:
     """The record; None where there is none."""
-    if context.state_path is None or not context.store.exists():
+    if context.state_path is None or not claims.exists(context.state_path):
         return None, {}
     return context.store.load(), context.store.published()
 
@@ -163,5 +164,5 @@ def _remember(context: contextlib.Context, published: placement.Published) -> No
         with context.store.transaction() as session:
             for parent, traits in published.items():
                 session.set_published(parent, traits)
-    except exceptions.ClaimsError as e:
+    except (exceptions.ClaimsError, exceptions.HostError) as e:
         LOG.warning('what is published cannot be recorded: %s', e)

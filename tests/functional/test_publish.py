@@ -416,6 +416,24 @@ def test_without_a_record_no_trait_is_taken_back(host: Host):
     assert 'CUSTOM_FAST' in host.traits()
 
 
+def test_a_record_that_cannot_be_made(host: Host):
+    host.record = False
+    host.publish(MTTY, '--state-path=/proc/nothing')
+    assert host.status == 0
+    assert 'cannot be recorded' in host.err
+    assert host.inventories() == {'CUSTOM_MTTY': (12, 0, 12)}
+
+
+def test_the_record_of_another_machine(host: Host):
+    host.publish()
+    host.service.log.clear()
+    claims.machine_id = lambda: 'b' * 32
+    assert host.publish() == []
+    assert host.status == 1
+    assert 'machine' in host.err
+    assert host.service.writes == []
+
+
 def test_an_unknown_standard_trait_is_a_problem_and_not_published(host: Host):
     host.publish(MTTY + 'traits = HW_NOT_THERE, CUSTOM_FAST\n')
     assert host.status == 0

@@ -8,9 +8,14 @@ import contextlib
 import typing as ty
 import urllib.parse
 
+from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import names
+from nova_generic_mdev import providers
 from nova_generic_mdev.adapters.placement import asking
+
+# What is raised where JSON is not what it should be.
+_NONSENSE = (LookupError, TypeError, ValueError, AttributeError)
 
 # Placement's JSON of a provider's inventories, by resource class.
 Inventories = dict[str, dict[str, ty.Any]]
@@ -58,7 +63,10 @@ class Client:
         path = f'/resource_providers/{uuid}/inventories'
         body = self._asker.get(path)
         with _understood(f'GET {path}', body):
-            return {c: dict(told) for c, told in body['inventories'].items()}
+            found = {c: dict(told) for c, told in body['inventories'].items()}
+            for told in found.values():
+                providers.from_placement(told)
+        return found
 
     def traits(self, uuid: str) -> frozenset[str]:
         """A provider's traits."""
@@ -172,5 +180,5 @@ def _understood(what: str, body: object) -> cabc.Iterator[None]:
     """An answer that lacks what the API promises is an error of its own."""
     try:
         yield
-    except (LookupError, TypeError, ValueError, AttributeError) as e:
+    except (*_NONSENSE, exceptions.InvalidName, exceptions.InvalidValue) as e:
         raise asking.nonsense(what, f'{type(e).__name__} in {body!r:.200}') from e
