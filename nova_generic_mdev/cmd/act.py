@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import collections.abc as cabc
 import re
+import typing as ty
 
 from cliff import lister
 
@@ -14,11 +15,8 @@ from nova_generic_mdev import allocation
 from nova_generic_mdev import engine
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
-from nova_generic_mdev import privileged
 from nova_generic_mdev import record
 from nova_generic_mdev.cmd import context
-from nova_generic_mdev.host import auto
-from nova_generic_mdev.host import kernel
 
 # Nine digits hold more than any host has.
 _AMOUNT = re.compile(r'0*[1-9][0-9]{0,8}', re.ASCII)
@@ -33,6 +31,11 @@ def engine_of(run: context.Context, *, deciding: bool = True) -> engine.Engine:
     :raises ConfigError: it is
     :raises HostError: another host's tree was named, or we have no privilege
     """
+    # Only what acts needs the helper, whose library is a third of the start-up.
+    from nova_generic_mdev import privileged
+    from nova_generic_mdev.host import auto
+    from nova_generic_mdev.host import kernel
+
     if not run.is_this_machine:
         raise exceptions.HostError(
             run.options.sysfs,
@@ -50,6 +53,13 @@ def engine_of(run: context.Context, *, deciding: bool = True) -> engine.Engine:
 def table(given: cabc.Iterable[engine.Device]) -> Table:
     """A row per mdev."""
     return _HEADER, ((d.uuid, d.parent, d.mdev_type, d.origin.value) for d in given)
+
+
+def _allocations() -> ty.Any:
+    # What speaks to Placement takes longer to load than all the rest.
+    from nova_generic_mdev.cmd import allocations
+
+    return allocations
 
 
 class DeviceAllocate(lister.Lister):
@@ -73,8 +83,13 @@ class DeviceAllocate(lister.Lister):
             '--in-placement',
             action='store_true',
             help='the consumer has an allocation for it in Placement, so that it '
-            'counts as used there; otherwise it is taken out of the inventory',
+            'counts as used there; otherwise it is taken out of the inventory. '
+            'It is checked where Placement can be asked, by the options or '
+            'environment of "inventory publish"',
         )
+        argv = getattr(self.app, 'argv', [])
+        if '--in-placement' in argv:
+            _allocations().add_arguments(parser, argv)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
@@ -82,8 +97,10 @@ class DeviceAllocate(lister.Lister):
         run = context.of(self.app)
         acting = engine_of(run)
         requests = [_request(text, run) for text in parsed_args.resource]
-        in_placement = parsed_args.in_placement
-        owner = record.Owner.PLACEMENT if in_placement else record.Owner.CLI
+        owner = record.Owner.CLI
+        if parsed_args.in_placement:
+            owner = record.Owner.PLACEMENT
+            _allocations().check(parsed_args, requests, run.root_provider)
         return table(acting.allocate(parsed_args.consumer, requests, owner))
 
 
