@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -556,6 +557,21 @@ def test_it_is_not_said_where_placement_is(host: Host):
 def test_a_wrong_token(host: Host):
     assert host.run(host.arguments(MTTY, '--token=somebody')) == 1
     assert re.search('403|401', host.err)
+
+
+def test_nobody_answers(host: Host):
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        url = f'http://127.0.0.1:{silent.getsockname()[1]}'
+        host.publish(MTTY, f'--placement-url={url}', '--timeout=0.2')
+    assert host.status == 1
+    assert 'it did not answer in time' in host.err
+    assert url in host.err
+
+
+def test_nobody_listens(host: Host):
+    host.publish(MTTY, '--placement-url=http://127.0.0.1:1')
+    assert host.status == 1
+    assert 'is it running' in host.err
 
 
 def test_beside_a_nova_compute(host: Host, monkeypatch: pytest.MonkeyPatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from nova_generic_mdev import fixture
 from nova_generic_mdev import names
 from nova_generic_mdev import policy
 from nova_generic_mdev import providers
@@ -114,3 +115,21 @@ def test_recorded_totals_are_of_known_parents():
     assert providers.recorded(ROOT, tree, [GPU, 'mtty_mtty']) == {
         GPU: {'VGPU': 4, 'CUSTOM_X': 2}
     }
+
+
+@pytest.mark.parametrize(
+    'host',
+    [
+        pytest.param(fixture.mtty(), id='mtty'),
+        pytest.param(fixture.pci_gpus(), id='PCI'),
+        pytest.param(fixture.sriov_card(), id='virtual functions'),
+        pytest.param(fixture.s390(), id='css and ap'),
+        pytest.param(fixture.gvt(), id='GVT-g'),
+    ],
+)
+def test_what_names_a_parent_that_is_there_names_it_when_it_is_away(host):
+    for parent in host.snapshot().parents.values():
+        for address in filter(None, (parent.name, parent.sysname, parent.address)):
+            for spelling in (address, f'{address[:-1]}?', f'{address[:-2]}*'):
+                named = policy.Policy(rules=(rule(spelling),))
+                assert providers.asked(named, current(traits=()), parent.name)
