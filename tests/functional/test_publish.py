@@ -459,6 +459,7 @@ def test_a_write_in_between_is_looked_at_again(host: Host, part: str):
         'CUSTOM_MTTY': (12, 1, 12),
         'CUSTOM_SINGLE': (24, 0, 24),
     }
+    assert host.err == ''
     assert {'CUSTOM_MEANWHILE', T1, T2} <= host.traits()
     assert 'CUSTOM_FAST' not in host.traits()
     assert host.publish(BOTH) == []

@@ -127,7 +127,9 @@ def _told(response: ty.Any) -> tuple[str | None, str]:
     """Placement's own code and words, where the answer is Placement's."""
     try:
         first = response.json()['errors'][0]
-        return first.get('code'), str(first.get('detail', ''))
+        # A general sentence, an empty line, and then what it is about.
+        detail = str(first.get('detail', '')).strip().rpartition('\n\n')[2]
+        return first.get('code'), detail.strip(' .')
     except (ValueError, LookupError, TypeError, AttributeError):
         # A proxy's page, say: its status is all that counts.
         return None, ''

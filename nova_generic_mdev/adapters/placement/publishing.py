@@ -95,7 +95,7 @@ class Publisher:
         except exceptions.PlacementError as e:
             if last or not _somebody_came_between(e):
                 raise
-            LOG.info('looking at Placement again: %s', e)
+            LOG.debug('looking at Placement again: %s', e)
             return False
         return True
 
