@@ -62,7 +62,8 @@ class Service:
         self._server = simple_server.make_server(
             '127.0.0.1', port, self._serve, handler_class=_Quiet
         )
-        self.url = f'http://127.0.0.1:{self._server.server_port}'
+        self.port = int(self._server.server_port)
+        self.url = f'http://127.0.0.1:{self.port}'
 
     @contextlib.contextmanager
     def running(self) -> cabc.Iterator[Service]:
@@ -139,6 +140,11 @@ class Service:
             c: (one['total'], one['reserved'], one['max_unit'])
             for c, one in self.request('GET', path)['inventories'].items()
         }
+
+    def used(self, provider: str) -> dict[str, int]:
+        """By class: how much consumers hold."""
+        path = f'/resource_providers/{self.uuid(provider)}/usages'
+        return dict(self.request('GET', path)['usages'])
 
     def traits(self, provider: str) -> set[str]:
         """A provider's traits."""

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import pytest
 
+with warnings.catch_warnings():
+    # Those of Placement, and of the libraries that it stands on.
+    warnings.simplefilter('ignore')
+    from tests.functional import placement_service
 from tests.system import wheel
 from tests.system.machine import Machine
 from tests.system.machine import NeedsMissing
@@ -31,12 +36,25 @@ _LIBVIRT_HAS_NONE = '[ -z "$(virsh -q nodedev-list --cap mdev)" ]'
 
 
 @pytest.fixture(scope='session')
-def machine() -> Iterator[Machine]:
-    """A machine with two PCI parents and nothing created.
+def placement(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[placement_service.Service]:
+    """A real Placement beside the machine."""
+    state = tmp_path_factory.mktemp('placement')
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        service = placement_service.Service(state)
+    with service.running():
+        yield service
+
+
+@pytest.fixture(scope='session')
+def machine(placement: placement_service.Service) -> Iterator[Machine]:
+    """A machine with two PCI parents and nothing created, that reaches Placement.
 
     A test removes what it creates; ``clean_machine`` sees to it.
     """
-    started = Machine('session', pci_parents=2)
+    started = Machine('session', pci_parents=2, services=(placement.port,))
     try:
         started.start()
     except NeedsMissing as error:

@@ -28,9 +28,9 @@ def build(directory: Path) -> Path:
             shutil.copy(ROOT / name, tree)
         no_caches = shutil.ignore_patterns('__pycache__')
         shutil.copytree(ROOT / _PACKAGE, tree / _PACKAGE, ignore=no_caches)
+        command = [sys.executable, '-m', 'build', '--wheel', '--no-isolation']
         result = subprocess.run(
-            [sys.executable, '-m', 'build', '--wheel', '--no-isolation']
-            + [f'--outdir={directory}', scratch],
+            [*command, f'--outdir={directory}', scratch],
             # The copy has no history for pbr to take a version from.
             env={**os.environ, 'PBR_VERSION': '0.0.1'},
             capture_output=True,

@@ -37,6 +37,8 @@ class Machine(access.Access):
     :param memory: in MiB.
     :param processors: how many it has.
     :param network: a network to be part of.
+    :param services: ports of this computer's loopback that it can reach, at the
+        same ports of the host ``services``; nothing else is reached.
     :param kernel_words: more words for its kernel's command line.
     :param built: the image's directory; built or found by default.
     """
@@ -49,6 +51,7 @@ class Machine(access.Access):
         memory: int = 3072,
         processors: int = 2,
         network: network.Network | None = None,
+        services: tuple[int, ...] = (),
         kernel_words: str = '',
         built: Path | None = None,
     ) -> None:
@@ -68,6 +71,7 @@ class Machine(access.Access):
             'processors': processors,
             'pci_parents': pci_parents,
             'kernel_words': kernel_words,
+            'services': services,
             'place': network.place(name) if network else None,
         }
 

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private network of two machines, for migration from one to the other.
+"""What a machine can reach: another machine, and services of this computer.
 
-Frames travel as datagrams between two sockets in the file system: no port of
-the host is taken, nothing else can listen, and neither machine has to be
-there first.
+Between two machines frames travel as datagrams between two sockets in the file
+system: no port of the host is taken, nothing else can listen, and neither
+machine has to be there first.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import shutil
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -66,3 +69,22 @@ class Network:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+RELAY = Path(__file__).with_name('relay.py')
+SERVICES = '10.0.2.100'
+
+
+def outside(ports: Sequence[int]) -> list[str]:
+    """QEMU's words for a card that reaches these ports of our loopback alone.
+
+    Each connection from within runs a relay; nothing listens for it out here.
+    """
+    if not ports:
+        return []
+    rules = ''
+    for port in ports:
+        relay = shlex.join([sys.executable, str(RELAY), str(port)]).replace(',', ',,')
+        rules += f',guestfwd=tcp:{SERVICES}:{port}-cmd:{relay}'
+    card = 'virtio-net-pci,netdev=outside,mac=52:54:00:00:02:01,romfile=,addr=0x1e'
+    return ['-netdev', f'user,id=outside,restrict=on{rules}', '-device', card]

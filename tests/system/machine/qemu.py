@@ -36,6 +36,8 @@ class Settings:
     :param memory: in MiB.
     :param pci_parents: PCI functions that mttypci makes parents of.
     :param kernel_words: more words for the kernel's command line.
+    :param services: ports of this computer's loopback that it can reach, each
+        at the same port of ``services``.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Settings:
     pci_parents: int = 2
     kernel_words: str = ''
     place: network.Place | None = None
+    services: tuple[int, ...] = ()
 
 
 def command(settings: Settings) -> list[str]:
@@ -72,7 +75,7 @@ def command(settings: Settings) -> list[str]:
     words += ['-device', 'virtio-rng-pci,addr=0x3']
     for slot in range(_FIRST_PCI_SLOT, _FIRST_PCI_SLOT + settings.pci_parents):
         words += ['-device', f'edu,addr={slot:#x}']
-    return words + _network(settings.place)
+    return words + _network(settings.place) + network.outside(settings.services)
 
 
 def create_overlay(settings: Settings) -> None:
@@ -91,6 +94,8 @@ def _kernel_line(settings: Settings) -> str:
     words.append('machine.hosts=' + ','.join(f'{n}:{a}' for n, a in hosts))
     if settings.place:
         words.append(f'machine.address={settings.place.address}/24')
+    if settings.services:
+        words.append('machine.services')
     return ' '.join([*words, settings.kernel_words]).strip()
 
 
