@@ -9,7 +9,6 @@ import errno
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import host
 from nova_generic_mdev import model
-from nova_generic_mdev import privileged
 from nova_generic_mdev.privileged import mdev as writes
 
 # A driver that has no room says so in its own way: mtty and mbochs ENOSPC, mdpy
@@ -17,8 +16,8 @@ from nova_generic_mdev.privileged import mdev as writes
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EUSERS, errno.EPERM, errno.EAGAIN})
 # ENODEV: what is being unregistered is still listed for a moment.
 _GONE = frozenset({errno.ENOENT, errno.ENODEV})
-# Besides the kernel's refusals: names that cannot be one, and no helper.
-_NOT_DONE = (OSError, ValueError, privileged.HelperFailed)
+# The kernel's refusals, and names that cannot be one.
+_NOT_DONE = (OSError, ValueError)
 
 
 class KernelHost:
@@ -82,8 +81,11 @@ class KernelHost:
         """An mdev that is there already is what was asked for, or a clash."""
         there = self.snapshot([parent]).mdevs.get(uuid)
         if there is None or there.mdev_type != mdev_type:
+            other = there or self.snapshot().mdevs.get(uuid)
+            told = f', but as {other.mdev_type} of {other.parent}' if other else ''
             raise exceptions.HostError(
-                f'mdev {uuid}', f'it exists already, and not as {mdev_type} of {parent}'
+                f'mdev {uuid}',
+                f'it exists already, and not as {mdev_type} of {parent}{told}',
             ) from error
 
     def _configure(self, uuid: str, attributes: model.Attributes) -> None:
@@ -133,8 +135,6 @@ def _number(error: Exception) -> int | None:
 
 
 def _text(error: Exception) -> str:
-    if isinstance(error, privileged.HelperFailed):
-        return privileged.not_started(error).reason
     if isinstance(error, OSError) and error.strerror:
         return f'{error.strerror} ({error.errno})'
     return str(error)

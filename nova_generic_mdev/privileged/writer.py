@@ -15,6 +15,7 @@ import re
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
+from nova_generic_mdev.privileged import bounded
 
 _ATTRIBUTE = re.compile(r'[A-Za-z0-9_.-]{1,255}')
 # The mdev core's own files, and what would take the device from its driver.
@@ -22,6 +23,10 @@ _NOT_ATTRIBUTES = frozenset({'remove', 'create', 'uevent', 'driver_override'})
 # One page with the NUL that the kernel adds (Documentation/filesystems/sysfs.rst).
 _LONGEST_VALUE = 4095
 _VFIO = '/dev/vfio'
+_PARENTS = 'class/mdev_bus'
+_BUS = 'bus/mdev/devices'
+# A driver has cleaned up by then, unless it waits for the user.
+_REMOVE_SECONDS = 10.0
 
 
 def create(root: str, parent_sysname: str, mdev_type: str, uuid: str) -> None:
@@ -35,7 +40,7 @@ def create(root: str, parent_sysname: str, mdev_type: str, uuid: str) -> None:
     _checked(names.sysname, parent_sysname)
     _checked(names.mdev_type, mdev_type)
     uuid = _checked(names.uuid, uuid)
-    parent = _device(root, 'class/mdev_bus', parent_sysname)
+    parent = _device(root, _PARENTS, parent_sysname)
     _write(parent, os.path.join('mdev_supported_types', mdev_type, 'create'), uuid)
 
 
@@ -50,18 +55,44 @@ def set_attribute(root: str, uuid: str, name: str, value: str) -> None:
     _write(_mdev(root, uuid), name, value)
 
 
-def remove(root: str, uuid: str, *, vfio: str = _VFIO) -> None:
+def remove(
+    root: str, uuid: str, *, vfio: str = _VFIO, seconds: float = _REMOVE_SECONDS
+) -> None:
     """Write 1 to the ``remove`` file of an mdev, unless it is in use.
 
     The kernel would block until the user lets go, and nothing could stop the
-    writer; so its VFIO group is tried first: it can be opened only once.
+    writer; so its VFIO group is tried first: it can be opened only once.  Who
+    opened it in another way (iommufd's ``/dev/vfio/devices``) cannot be seen:
+    then the write is left to wait, and the mdev goes when its user does.
 
     :raises ValueError: not a uuid
-    :raises OSError: EBUSY, something uses it; else as the kernel gave it
+    :raises OSError: EBUSY, something uses it; ENOENT, it is gone; else as the
+        kernel gave it
     """
+    _refuse_if_going(root, _checked(names.uuid, uuid))
     device = _mdev(root, uuid)
     _refuse_if_open(device, vfio)
-    _write(device, 'remove', '1')
+    try:
+        bounded.write(_attribute_path(device, 'remove'), b'1', seconds)
+    except TimeoutError as e:
+        raise OSError(errno.EBUSY, 'its removal waits for its user') from e
+
+
+def _refuse_if_going(root: str, uuid: str) -> None:
+    """Refuse a second removal while a first one waits for the user.
+
+    The mdev is in its parent's directory then, and not on its bus any more.
+    """
+    uuid = uuid.lower()
+    if os.path.lexists(os.path.join(root, _BUS, uuid)):
+        return
+    try:
+        parents = os.listdir(os.path.join(root, _PARENTS))
+    except FileNotFoundError:
+        return
+    for parent in parents:
+        if os.path.lexists(os.path.join(root, _PARENTS, parent, uuid)):
+            raise OSError(errno.EBUSY, 'its removal waits for its user')
 
 
 def _refuse_if_open(device: str, vfio: str) -> None:
@@ -77,7 +108,7 @@ def _refuse_if_open(device: str, vfio: str) -> None:
 
 
 def _mdev(root: str, uuid: str) -> str:
-    return _device(root, 'bus/mdev/devices', _checked(names.uuid, uuid))
+    return _device(root, _BUS, _checked(names.uuid, uuid))
 
 
 def _device(root: str, place: str, name: str) -> str:
@@ -96,14 +127,19 @@ def _device(root: str, place: str, name: str) -> str:
 
 def _write(device: str, attribute: str, text: str) -> None:
     """Write one attribute of a device, and nothing that a link leads to."""
-    path = os.path.join(device, attribute)
-    if os.path.realpath(path, strict=True) != path:
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    path = _attribute_path(device, attribute)
     fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
+
+
+def _attribute_path(device: str, attribute: str) -> str:
+    path = os.path.join(device, attribute)
+    if os.path.realpath(path, strict=True) != path:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return path
 
 
 def _attribute(name: str) -> str:

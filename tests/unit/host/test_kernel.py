@@ -10,7 +10,6 @@ import pytest
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import fixture
-from nova_generic_mdev import privileged
 from nova_generic_mdev.host import kernel
 from tests.unit import scenes
 
@@ -100,9 +99,9 @@ def test_it_is_made_with_the_kernels_names_and_its_attributes_in_order(host, mac
             id='a-name-that-is-none',
         ),
         pytest.param(
-            privileged.HelperFailed('exited non-zero (1)'),
+            exceptions.HostError('privileged helper', 'exited non-zero (1)'),
             exceptions.HostError,
-            'let sudo start privsep-helper',
+            'privileged helper: exited',
             id='no-helper',
         ),
     ],
@@ -215,7 +214,11 @@ def test_one_in_use_is_named(host, machine):
         pytest.param(errno.EXDEV, 'cannot be removed', id='not-a-device-of-this-sysfs'),
         pytest.param(errno.EAGAIN, 'cannot be removed', id='EAGAIN'),
         pytest.param(ValueError('not a uuid'), 'not a uuid', id='of-the-helper'),
-        pytest.param(privileged.HelperFailed('no'), 'run as root', id='no-helper'),
+        pytest.param(
+            exceptions.HostError('privileged helper', 'no sudo'),
+            'no sudo',
+            id='no-helper',
+        ),
     ],
 )
 def test_a_removal_that_is_refused(host, machine, answer, told):

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import select
+import shutil
 
 import pytest
 
+from nova_generic_mdev.privileged import bounded
 from nova_generic_mdev.privileged import writer
 from tests.unit import scenes
 from tests.unit.privileged.conftest import UUID
@@ -304,6 +308,92 @@ def test_one_without_a_group_is_removed(root, device, vfio):
     (device / 'iommu_group').unlink()
     writer.remove(root, UUID, vfio=vfio)
     assert (device / 'remove').read_text() == '1'
+
+
+def blocking(device):
+    """Somebody has it open: a write to ``remove`` waits for this FIFO's reader."""
+    (device / 'remove').unlink()
+    os.mkfifo(device / 'remove')
+    return device / 'remove'
+
+
+def test_one_that_is_used_in_another_way_is_waited_for_no_longer_than_told(
+    root, device, vfio
+):
+    """A FIFO's writer waits in write() once its buffer is full."""
+    fifo = os.open(blocking(device), os.O_RDWR)
+    size = fcntl.fcntl(fifo, fcntl.F_GETPIPE_SZ)
+    os.write(fifo, b'x' * size)
+    with pytest.raises(OSError, match='waits for its user') as caught:
+        writer.remove(root, UUID, vfio=vfio, seconds=0.2)
+    assert caught.value.errno == errno.EBUSY
+    # The write was left behind, and ends when the user does.
+    assert os.read(fifo, size) == b'x' * size
+    assert os.read(fifo, 1) == b'1'
+    os.close(fifo)
+
+
+def test_one_whose_removal_waits_is_not_gone(root, device):
+    """The kernel takes it off its bus first; its parent has it to the end."""
+    (root / 'bus/mdev/devices' / UUID).unlink()
+    with pytest.raises(OSError, match='waits for its user') as caught:
+        writer.remove(root, UUID)
+    assert caught.value.errno == errno.EBUSY
+    assert (device / 'remove').read_text() == ''
+
+
+def test_one_that_is_gone_is_told_so(root, device):
+    (root / 'bus/mdev/devices' / UUID).unlink()
+    shutil.rmtree(device)
+    with pytest.raises(FileNotFoundError):
+        writer.remove(root, UUID)
+
+
+def test_a_kernel_without_mdevs_has_none(tmp_path):
+    (tmp_path / 'devices').mkdir()
+    with pytest.raises(FileNotFoundError):
+        writer.remove(tmp_path, UUID)
+
+
+@pytest.mark.parametrize('number', [errno.EIO, errno.EAGAIN, errno.ENODEV])
+def test_what_the_kernel_says_of_a_removal_is_kept(root, device, number, monkeypatch):
+    def refuse(fd, data):
+        if data == b'1':
+            raise OSError(number, os.strerror(number))
+        return write(fd, data)
+
+    write = os.write
+    monkeypatch.setattr(bounded.os, 'write', refuse)
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        writer.remove(root, UUID)
+    assert caught.value.errno == number
+
+
+def test_nobody_waits_for_what_a_blocked_write_holds(device):
+    """A caller reads our output to its end: the write must not keep it open."""
+    fifo = os.open(blocking(device), os.O_RDWR)
+    os.write(fifo, b'x' * fcntl.fcntl(fifo, fcntl.F_GETPIPE_SZ))
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)
+    with pytest.raises(TimeoutError):
+        bounded.write(str(device / 'remove'), b'1', 0.2)
+    os.close(writing)
+    assert select.select([reading], [], [], 30)[0] == [reading]
+    assert os.read(reading, 1) == b''
+    os.close(reading)
+    os.close(fifo)
+
+
+def test_a_write_leaves_no_process_behind(root, device):
+    before = children()
+    (device / 'iommu_group').unlink()
+    writer.remove(root, UUID)
+    assert children() == before
+
+
+def children():
+    with open(f'/proc/self/task/{os.getpid()}/children') as file:
+        return file.read().split()
 
 
 def test_what_the_kernel_answers_is_kept(root, monkeypatch):
