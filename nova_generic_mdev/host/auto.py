@@ -5,11 +5,16 @@ libvirt keeps a definition, so its mdevs come back by themselves after a reboot;
 it knows PCI parents, subchannels, the AP matrix and mtty, and needs mdevctl
 beside it.  The kernel's own interface knows every parent and forgets all at a
 reboot.  sysfs is the authority for what is live, whoever made it.
+
+What is live goes through the kernel's interface, with a bound, unless libvirt
+alone may be used: mdevctl would wait inside libvirt for as long as the user of
+an mdev lives.
 """
 
 from __future__ import annotations
 
 import collections.abc as cabc
+import contextlib
 import enum
 import time
 
@@ -18,12 +23,14 @@ from oslo_log import log as logging
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev.host import kernel
+from nova_generic_mdev.host import node_act
 from nova_generic_mdev.host import nodedev
 
 LOG = logging.getLogger(__name__)
 # udev and libvirt follow the kernel within a second or two; a busy host is slow.
 SETTLE_SECONDS = 30.0
 _POLL_SECONDS = 0.1
+_IN_TIME = f'after {SETTLE_SECONDS:.0f} s'
 
 
 class Backend(enum.StrEnum):
@@ -63,38 +70,42 @@ class AutoHost:
         mdev_type: str,
         attributes: model.Attributes = (),
     ) -> str:
-        """Make an mdev; returns which backend made it.
+        """Make an mdev; returns what made it, and so what can remove all of it.
 
         :raises CapacityError: the parent is full
         :raises NotFound: the parent or the type is not there
         :raises HostError: anything else
         """
-        if self._is_libvirts(parent):
-            try:
-                self._define(uuid, parent, mdev_type, attributes)
-            except exceptions.HostError as e:
-                self._give_up_libvirt(e)
-            else:
+        if self._backend is Backend.SYSFS:
+            return self._kernel.create(uuid, parent, mdev_type, attributes)
+        try:
+            if self._through_libvirt(uuid, parent, mdev_type, attributes):
                 return Backend.LIBVIRT.value
+        except exceptions.HostError as e:
+            if self._backend is Backend.LIBVIRT or isinstance(e, exceptions.NotFound):
+                raise
+            LOG.warning('libvirt could not, so the kernel is asked: %s', e)
+            made = self._kernel.create(uuid, parent, mdev_type, attributes)
+            # A definition that is left over has to be removed with the mdev.
+            is_defined = isinstance(e, node_act.LeftDefined)
+            return Backend.LIBVIRT.value if is_defined else made
         return self._kernel.create(uuid, parent, mdev_type, attributes)
 
-    def _give_up_libvirt(self, error: exceptions.HostError) -> None:
-        """Without mdevctl beside it, libvirt knows a parent and can do nothing."""
-        if self._backend is Backend.LIBVIRT or isinstance(error, exceptions.NotFound):
-            raise error
-        LOG.warning('libvirt could not, so the kernel is asked: %s', error)
-
-    def _is_libvirts(self, parent: str) -> bool:
-        if self._backend is Backend.SYSFS:
-            return False
-        try:
-            with nodedev.acting(self._source) as devices:
+    def _through_libvirt(
+        self, uuid: str, parent: str, mdev_type: str, attributes: model.Attributes
+    ) -> bool:
+        """Make an mdev; False: libvirt is not there, or knows no such parent."""
+        with contextlib.ExitStack() as stack:
+            try:
+                devices = stack.enter_context(nodedev.acting(self._source))
                 known = devices.knows(parent)
-        except exceptions.HostError as e:
-            if self._backend is Backend.LIBVIRT:
-                raise
-            LOG.info('%s is used through sysfs: %s', parent, e)
-            return False
+            except exceptions.HostError as e:
+                if self._backend is Backend.LIBVIRT:
+                    raise
+                LOG.info('%s is used through sysfs: %s', parent, e)
+                return False
+            if known:
+                self._define(devices, uuid, parent, mdev_type, attributes)
         if not known and self._backend is Backend.LIBVIRT:
             raise exceptions.HostError(
                 parent,
@@ -104,17 +115,31 @@ class AutoHost:
         return known
 
     def _define(
-        self, uuid: str, parent: str, mdev_type: str, attributes: model.Attributes
+        self,
+        devices: node_act.NodeDevices,
+        uuid: str,
+        parent: str,
+        mdev_type: str,
+        attributes: model.Attributes,
     ) -> None:
         look = self.snapshot([parent])
         if parent not in look.parents:
             raise exceptions.NotFound(parent, 'there is no such parent device now')
+        there = look.mdevs.get(uuid)
+        if there is not None and there.mdev_type != mdev_type:
+            raise exceptions.HostError(
+                f'mdev {uuid}', f'it is there already, as {there.mdev_type} of {parent}'
+            )
         try:
-            with nodedev.acting(self._source) as devices:
-                devices.create(uuid, look.parents[parent], mdev_type, attributes)
+            devices.create(uuid, look.parents[parent], mdev_type, attributes)
+        except node_act.LeftDefined:
+            raise
         except exceptions.HostError as e:
             raise self._why_not(e, parent, mdev_type) from e
-        self._settle(lambda: uuid in self.snapshot([parent]).mdevs, uuid, 'appear')
+        if not _came(lambda: uuid in self.snapshot([parent]).mdevs):
+            raise node_act.LeftDefined(
+                f'mdev {uuid}', f'libvirt made it, but it is not in sysfs {_IN_TIME}'
+            )
 
     def _why_not(
         self, error: exceptions.HostError, parent: str, mdev_type: str
@@ -137,25 +162,46 @@ class AutoHost:
         :raises InUse: something uses it; the error names the guest
         :raises HostError: anything else
         """
-        if backend != Backend.SYSFS.value and self._backend is not Backend.SYSFS:
-            self._undefine(uuid, backend)
-        try:
-            self._kernel.remove(uuid)
-        except exceptions.InUse as e:
-            raise exceptions.InUse(uuid, self._user(uuid) or e.user) from e
+        with contextlib.ExitStack() as stack:
+            devices = None
+            # Whatever is configured now, what libvirt defined it must forget.
+            if (backend or self._backend) != Backend.SYSFS:
+                devices = self._undefining(uuid, backend, stack)
+            try:
+                if devices is not None and self._backend is Backend.LIBVIRT:
+                    self._destroy(devices, uuid)
+                else:
+                    self._kernel.remove(uuid)
+            except exceptions.InUse as e:
+                raise exceptions.InUse(uuid, self._user(uuid) or e.user) from e
 
-    def _undefine(self, uuid: str, backend: str | None) -> None:
+    def _undefining(
+        self, uuid: str, backend: str | None, stack: contextlib.ExitStack
+    ) -> node_act.NodeDevices | None:
+        """libvirt, which forgets the mdev when the stack is left; None: it is away."""
         try:
-            with nodedev.acting(self._source) as devices:
-                devices.remove(uuid)
+            devices = stack.enter_context(nodedev.acting(self._source))
+            stack.enter_context(devices.undefined(uuid))
         except exceptions.HostError as e:
-            user = self._user(uuid)
-            if user is not None:
-                raise exceptions.InUse(uuid, user) from e
-            if backend == Backend.LIBVIRT.value:
+            if Backend.LIBVIRT in (backend, self._backend):
                 # Its definition would bring it back at the next start.
                 raise
             LOG.info('mdev %s is removed through sysfs: %s', uuid, e)
+            return None
+        return devices
+
+    def _destroy(self, devices: node_act.NodeDevices, uuid: str) -> None:
+        try:
+            devices.destroy(uuid)
+        except exceptions.HostError as e:
+            user = self._user(uuid)
+            if user is None:
+                raise
+            raise exceptions.InUse(uuid, user) from e
+        if not _came(lambda: uuid not in self.snapshot().mdevs):
+            raise exceptions.HostError(
+                f'mdev {uuid}', f'libvirt removed it, but it is in sysfs {_IN_TIME}'
+            )
 
     def _user(self, uuid: str) -> str | None:
         """The guest that runs with an mdev, where libvirt tells."""
@@ -167,12 +213,12 @@ class AutoHost:
             return None
         return f'guest {guest.name}' if guest is not None and guest.running else None
 
-    def _settle(self, done: cabc.Callable[[], bool], uuid: str, what: str) -> None:
-        """Wait for what was asked, and not longer than that takes."""
-        end = time.monotonic() + SETTLE_SECONDS
-        while not done():
-            if time.monotonic() > end:
-                raise exceptions.HostError(
-                    f'mdev {uuid}', f'it did not {what} in {SETTLE_SECONDS:.0f} s'
-                )
-            time.sleep(_POLL_SECONDS)
+
+def _came(done: cabc.Callable[[], bool]) -> bool:
+    """Wait for what was asked, and not longer than that takes."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True

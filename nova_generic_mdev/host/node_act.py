@@ -16,14 +16,21 @@ import collections.abc as cabc
 import contextlib
 import typing as ty
 
+from oslo_log import log as logging
+
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import names
 from nova_generic_mdev import node_xml
 
+LOG = logging.getLogger(__name__)
 # The binding has no types: a virNodeDevice, and a virConnect.
 Device = ty.Any
 Connection = ty.Any
+
+
+class LeftDefined(exceptions.HostError):
+    """An mdev could not be made, and its definition not be taken back."""
 
 
 class NodeDevices:
@@ -54,41 +61,112 @@ class NodeDevices:
     ) -> None:
         """Define an mdev, start it, and let it start with the host.
 
-        A definition that does not start is taken back, if it is new.
+        What of this was new is taken back where it does not come to its end.
 
+        :raises LeftDefined: libvirt refuses, and then even to take that back
         :raises HostError: libvirt refuses
         """
         name = names.mdev_node_device(uuid, parent.sysname)
-        with self._reported(f'node device {name}'), contextlib.ExitStack() as undo:
-            device = self._lookup(name)
-            if device is None or not device.isPersistent():
-                xml = node_xml.node_device(parent.name, mdev_type, uuid, attributes)
-                device = self._connection.nodeDeviceDefineXML(xml, 0)
-                undo.callback(device.undefine)
-            if not device.isActive():
-                device.create(0)
-            undo.pop_all()
+        wanted = model.Definition(
+            uuid=uuid,
+            parent=parent.name,
+            mdev_type=mdev_type,
+            attributes=attributes,
+            autostart=True,
+        )
+        new: list[cabc.Callable[[], object]] = []
+        try:
+            with self._reported(f'node device {name}'):
+                self._complete(name, wanted, new)
+        except exceptions.HostError as e:
+            self._take_back(e, new)
+            raise
+
+    def _complete(
+        self, name: str, wanted: model.Definition, new: list[cabc.Callable[[], object]]
+    ) -> None:
+        """Every step that is missing; each notes how it is taken back."""
+        device = self._defined(name, wanted)
+        if device is None:
+            xml = node_xml.node_device(
+                wanted.parent, wanted.mdev_type, wanted.uuid, wanted.attributes
+            )
+            device = self._connection.nodeDeviceDefineXML(xml, 0)
+            new.append(device.undefine)
+        if not device.isActive():
+            device.create(0)
+            new.append(device.destroy)
+        if not device.autostart():
             device.setAutostart(1)
 
-    def remove(self, uuid: str) -> None:
-        """Undo both halves of an mdev: what is live and what is defined.
+    def _defined(self, name: str, wanted: model.Definition) -> Device | None:
+        """The device, where its definition is there and says what is wanted."""
+        device = self._lookup(name)
+        if device is None or not device.isPersistent():
+            return None
+        # Since 10.1 the attributes of a live one may differ from those defined.
+        flags = getattr(self._libvirt, 'VIR_NODE_DEVICE_XML_INACTIVE', 0)
+        there = node_xml.read_definition(device.XMLDesc(flags), autostart=True)
+        if (there.mdev_type, there.attributes) == (wanted.mdev_type, wanted.attributes):
+            return device
+        LOG.warning(
+            'the definition of %s is replaced: it says %s with %s',
+            name, there.mdev_type, dict(there.attributes),
+        )  # fmt: skip
+        device.undefine()
+        return None
 
-        It no longer starts with the host even where it cannot be removed now.
+    def _take_back(
+        self, error: exceptions.HostError, new: list[cabc.Callable[[], object]]
+    ) -> None:
+        try:
+            for undo in reversed(new):
+                undo()
+        except self._libvirt.libvirtError as e:
+            raise LeftDefined(
+                error.where, f'{error.reason}; nor can it be taken back: {e}'
+            ) from error
+
+    @contextlib.contextmanager
+    def undefined(self, uuid: str) -> cabc.Iterator[None]:
+        """Undo the definition of an mdev around the removal of what is live.
+
+        It does not start with the host while it is being removed, and is
+        undefined when that is done.  A removal that is refused changes nothing.
+
+        :raises HostError: libvirt refuses
+        """
+        with self._reported(f'mdev {uuid}'):
+            defined = [d for d in self._called(uuid) if d.isPersistent()]
+            starting = [d for d in defined if d.autostart()]
+            for device in starting:
+                device.setAutostart(0)
+        try:
+            yield
+        except exceptions.MdevError:
+            self._let_start(starting)
+            raise
+        with self._reported(f'mdev {uuid}'):
+            for device in defined:
+                self._unless_gone(device.undefine)
+
+    def _let_start(self, devices: cabc.Iterable[Device]) -> None:
+        """Put back what a removal took that was refused, which is what matters."""
+        try:
+            for device in devices:
+                self._unless_gone(device.setAutostart, 1)
+        except self._libvirt.libvirtError as e:
+            LOG.warning('%s will not start with the host: %s', device.name(), e)
+
+    def destroy(self, uuid: str) -> None:
+        """Remove what is live of an mdev; libvirt does it, or refuses.
 
         :raises HostError: libvirt refuses; an mdev that is in use, for one
         """
         with self._reported(f'mdev {uuid}'):
             for device in self._called(uuid):
-                self._remove(device)
-
-    def _remove(self, device: Device) -> None:
-        persistent = device.isPersistent()
-        if persistent:
-            device.setAutostart(0)
-        if device.isActive():
-            device.destroy()
-        if persistent:
-            device.undefine()
+                if device.isActive():
+                    self._unless_gone(device.destroy)
 
     def _called(self, uuid: str) -> list[Device]:
         """All node devices of an mdev: mdevctl takes a uuid once per parent."""
@@ -102,8 +180,11 @@ class NodeDevices:
         return [device for device in listed if device.name().startswith(prefix)]
 
     def _lookup(self, name: str) -> Device | None:
+        return self._unless_gone(self._connection.nodeDeviceLookupByName, name)
+
+    def _unless_gone(self, call: cabc.Callable[..., ty.Any], *args: object) -> ty.Any:
         try:
-            return self._connection.nodeDeviceLookupByName(name)
+            return call(*args)
         except self._libvirt.libvirtError as e:
             if e.get_error_code() == self._libvirt.VIR_ERR_NO_NODE_DEVICE:
                 return None
@@ -113,5 +194,5 @@ class NodeDevices:
     def _reported(self, what: str) -> cabc.Iterator[None]:
         try:
             yield
-        except self._libvirt.libvirtError as e:
+        except (self._libvirt.libvirtError, exceptions.InvalidXml) as e:
             raise exceptions.HostError(what, f'libvirt: {e}') from e

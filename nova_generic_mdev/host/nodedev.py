@@ -24,7 +24,10 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev.host import node_act
 from nova_generic_mdev.host import node_look
+from nova_generic_mdev.host import patience
 
+# libvirt's daemon may be starting by its socket, and load its drivers first.
+OPEN_SECONDS = 30.0
 # The binding has no types: this is a virConnect.
 Connection = ty.Any
 
@@ -54,11 +57,7 @@ def connected(
         return
     # It would print each error on stderr, ours and those that are expected.
     libvirt.registerErrorHandler(_say_nothing, None)
-    connection = _ask(
-        f'libvirt at {source or "its default URI"}',
-        libvirt.open if writing else libvirt.openReadOnly,
-        source,
-    )
+    connection = _opened(source, libvirt.open if writing else libvirt.openReadOnly)
     with contextlib.closing(connection):
         yield connection
 
@@ -150,6 +149,19 @@ def _binding() -> ty.Any:
             'development files are',
         ) from error
     return libvirt
+
+
+def _opened(uri: str | None, how: cabc.Callable[..., Connection]) -> Connection:
+    """A connection: what hangs in libvirt's daemon shows when one is asked for."""
+    where = f'libvirt at {uri or "its default URI"}'
+    try:
+        return patience.bounded(OPEN_SECONDS, how, uri, errors=_binding().libvirtError)
+    except TimeoutError as error:
+        raise exceptions.HostError(
+            where, f'it did not answer in {OPEN_SECONDS:.0f} s; restart it'
+        ) from error
+    except _binding().libvirtError as error:
+        raise exceptions.HostError(where, str(error)) from error
 
 
 def _ask(what: str, call: cabc.Callable[..., ty.Any], *arguments: object) -> ty.Any:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much of libvirt's Python binding as the reader asks, counting the calls.
+"""As much of libvirt's Python binding as we ask, counting the calls.
 
-A :class:`Binding` goes into ``sys.modules['libvirt']``; a :class:`Connection`
-answers from the XML texts that it is given.  The numbers are those of libvirt's
-public headers.
+A :func:`binding` goes into ``sys.modules['libvirt']``; a :class:`Connection`
+answers from the XML texts that it is given.  Given a host too, it makes and
+removes mdevs on it, as libvirt does with mdevctl.  The numbers are those of
+libvirt's public headers.
 """
 
 from __future__ import annotations
@@ -11,8 +12,15 @@ from __future__ import annotations
 import collections
 import re
 import types
+import xml.etree.ElementTree as ET
+
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import fixture
+from nova_generic_mdev import names
 
 VIR_ERR_INTERNAL_ERROR = 1
+VIR_ERR_OPERATION_INVALID = 55
+VIR_ERR_CONFIG_UNSUPPORTED = 67
 VIR_ERR_RPC = 39
 VIR_ERR_NO_DOMAIN = 42
 VIR_ERR_NO_NODE_DEVICE = 53
@@ -75,6 +83,14 @@ class NodeDevice(Answers):
         self.called('XMLDesc')
         return self.inactive_xml if flags else self.xml
 
+    def listCaps(self) -> list[str]:  # noqa: N802
+        self.called('listCaps')
+        return re.findall("<capability type='(.*?)'", self.xml)
+
+    def isActive(self) -> int:  # noqa: N802
+        self.called('isActive')
+        return int(self.active)
+
     def isPersistent(self) -> int:  # noqa: N802
         self.called('isPersistent')
         return int(self.persistent)
@@ -82,6 +98,78 @@ class NodeDevice(Answers):
     def autostart(self) -> int:
         self.called('autostart')
         return int(self.starts)
+
+
+class Mdev(NodeDevice):
+    """The virNodeDevice of an mdev that can be started and removed.
+
+    :param connection: whose device it is; has the host that it is live on
+    """
+
+    def __init__(self, connection: Connection, xml: str) -> None:
+        Answers.__init__(self)
+        self._connection = connection
+        self.is_mdev = True
+        self.persistent = self.starts = False
+        self.define(xml)
+
+    def define(self, xml: str) -> None:
+        device = ET.fromstring(xml)  # noqa: S314
+        self.parent = device.findtext('parent')
+        self.uuid = device.findtext('capability/uuid')
+        self.mdev_type = device.find('capability/type').get('id')
+        self.attributes = [(a.get('name'), a.get('value')) for a in device.iter('attr')]
+        self._name = names.mdev_node_device(
+            self.uuid, self._connection.host.snapshot().parents[self.parent].sysname
+        )
+        self.inactive_xml = self.xml = xml.replace(
+            '<device>', f'<device><name>{self._name}</name>'
+        )
+
+    @property
+    def active(self) -> bool:
+        return self.uuid in self._connection.host.snapshot([self.parent]).mdevs
+
+    def name(self) -> str:
+        return self._name
+
+    def called(self, name: str) -> None:
+        self._connection.answer(name)
+        super().called(name)
+
+    def create(self, flags: int) -> int:
+        self.called('create')
+        try:
+            self._connection.host.place(self.uuid, self.parent, self.mdev_type)
+        except exceptions.MdevError as e:
+            raise Error(VIR_ERR_INTERNAL_ERROR) from e
+        return 0
+
+    def destroy(self) -> int:
+        self.called('destroy')
+        try:
+            self._connection.host.remove(self.uuid)
+        except exceptions.InUse as e:
+            raise Error(VIR_ERR_INTERNAL_ERROR) from e
+        return 0
+
+    def setAutostart(self, starts: int) -> int:  # noqa: N802
+        self.called('setAutostart')
+        if not self.persistent:
+            raise Error(VIR_ERR_OPERATION_INVALID)
+        self.starts = bool(starts)
+        return 0
+
+    def undefine(self) -> int:
+        self.called('undefine')
+        if self not in self._connection.devices:
+            raise Error(VIR_ERR_NO_NODE_DEVICE)
+        if not self.persistent:
+            raise Error(VIR_ERR_OPERATION_INVALID)
+        self.persistent = self.starts = False
+        if not self.active:
+            self._connection.devices.remove(self)
+        return 0
 
 
 class Domain(Answers):
@@ -106,11 +194,21 @@ class Domain(Answers):
 
 
 class Connection(Answers):
-    """A virConnect."""
+    """A virConnect.
 
-    def __init__(self, devices=(), domains=()) -> None:
+    :param host: what mdevs are made on
+    """
+
+    def __init__(
+        self, devices=(), domains=(), host: fixture.FakeHost | None = None
+    ) -> None:
         super().__init__()
         self.devices = list(devices)
+        self.host = host
+        #: what to do when a call of this name reaches libvirt's daemon
+        self.before: dict[str, object] = {}
+        #: the calls that change something, in their order
+        self.acts: list[str] = []
         self.domains = list(domains)
         self.alive = True
         self.open = True
@@ -119,8 +217,42 @@ class Connection(Answers):
         self.called('listAllDevices')
         if flags & CAP_MDEV_TYPES:
             return [d for d in self.devices if "type='mdev_types'" in d.xml]
-        active = bool(flags & ACTIVE)
-        return [d for d in self.devices if d.is_mdev and d.active is active]
+        return [
+            d
+            for d in self.devices
+            if d.is_mdev and flags & (ACTIVE if d.active else INACTIVE)
+        ]
+
+    def answer(self, name: str) -> None:
+        """One of our devices was called."""
+        if name in ('define', 'create', 'destroy', 'setAutostart', 'undefine'):
+            self.acts.append(name)
+        if name in self.before:
+            self.before[name]()
+        if not self.alive:
+            raise Error(VIR_ERR_RPC)
+
+    def nodeDeviceDefineXML(self, xml: str, flags: int) -> Mdev:  # noqa: N802
+        self.called('nodeDeviceDefineXML')
+        self.answer('define')
+        parent = ET.fromstring(xml).findtext('parent')  # noqa: S314
+        if parent not in {d.name() for d in self.devices}:
+            raise Error(VIR_ERR_CONFIG_UNSUPPORTED)
+        device = Mdev(self, xml)
+        for there in self.devices:
+            if there.name() == device.name():
+                if there.persistent:
+                    raise Error(VIR_ERR_INTERNAL_ERROR)
+                there.define(xml)
+                device = there
+        if device not in self.devices:
+            self.devices.append(device)
+        device.persistent = True
+        return device
+
+    def mdev(self, uuid: str) -> list[Mdev]:
+        """The devices of one uuid."""
+        return [d for d in self.devices if isinstance(d, Mdev) and d.uuid == uuid]
 
     def nodeDeviceLookupByName(self, name: str) -> NodeDevice:  # noqa: N802
         self.called('nodeDeviceLookupByName')
@@ -162,6 +294,7 @@ def binding(connection: Connection | None = None) -> types.ModuleType:
 
     vars(module).update(
         libvirtError=Error,
+        open=open_read_only,
         openReadOnly=open_read_only,
         registerErrorHandler=lambda f, ctx: module.error_handlers.append((f, ctx)),
         VIR_ERR_NO_DOMAIN=VIR_ERR_NO_DOMAIN,
