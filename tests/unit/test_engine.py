@@ -862,3 +862,66 @@ def test_one_that_is_given_back_meanwhile_does_not_come_back(bench, monkeypatch)
     monkeypatch.setattr(bench.host, 'snapshot', look_and_then_release)
     assert bench.engine.recover().recovered == ()
     assert bench.is_as_if_nothing_had_happened()
+
+
+def test_one_that_came_back_stays_when_a_later_one_is_refused(bench):
+    (device,) = bench.engine.allocate(ME, [request()])
+    bench.host.lose_mdev(device.uuid)
+    bench.host.fail_create(3, errno.ENOSPC)
+    with pytest.raises(exceptions.CapacityError):
+        bench.engine.allocate(ME, [request(amount=2)])
+    assert bench.live == {device.uuid} == set(bench.held())
+
+
+# One waits for the other: the second is started at the worst moment of the first
+
+
+class Second:
+    """An allocation that starts in the middle of another, which goes on."""
+
+    def __init__(self, bench, consumer, requests) -> None:
+        self.results = []
+        self._thread = threading.Thread(
+            target=lambda: self.results.extend(
+                at_once(lambda: bench.engine.allocate(consumer, requests))
+            )
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+        # Long enough to be done, if nothing held it up.
+        self._thread.join(0.5)
+        assert self._thread.is_alive()
+
+    def outcome(self):
+        self._thread.join(60)
+        return type(self.results[0])
+
+
+def test_a_consumers_second_wish_waits_for_its_first(make):
+    bench = make(fixture.pci_mtty(n=2))
+    five, six = sorted(bench.host.snapshot().parents)
+    second = Second(bench, ME, [request(six, 'CUSTOM_MTTYPCI_1')])
+    bench.host.before_create(1, second.start)
+    (device,) = bench.engine.allocate(ME, [request(five, 'CUSTOM_MTTYPCI_1')])
+    assert second.outcome() is exceptions.RequestError
+    assert bench.live == {device.uuid} == set(bench.held())
+
+
+def test_a_function_waits_for_another_of_its_card(make, monkeypatch):
+    rules = [rule('nvidia-558', max_instances_per_device=1)]
+    bench = make(fixture.sriov_card(vfs=2, capacity=2), rules=rules)
+    one, other = sorted(bench.host.snapshot().parents)
+    second = Second(bench, OTHER, [request(other, 'CUSTOM_NVIDIA_558')])
+    load = bench.store.load
+
+    def load_and_then_start(scope):
+        known = load(scope)
+        monkeypatch.undo()
+        second.start()
+        return known
+
+    monkeypatch.setattr(bench.store, 'load', load_and_then_start)
+    (device,) = bench.engine.allocate(ME, [request(one, 'CUSTOM_NVIDIA_558')])
+    assert second.outcome() is exceptions.CapacityError
+    assert bench.live == {device.uuid}
