@@ -19,6 +19,7 @@ class Program:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self.environment: dict[str, str] = {}
 
     def configure(self, text: str) -> None:
         """Write nova.conf, and forget what earlier tests recorded."""
@@ -27,16 +28,24 @@ class Program:
 
     def run(self, *words: str, check: bool = True) -> Result:
         """Run one command."""
-        return self.machine.run(['nova-mdev', *words], check=check, timeout=180)
+        return self.machine.run(
+            ['nova-mdev', *words],
+            check=check,
+            timeout=180,
+            environment=self.environment,
+        )
 
     def rows(self, *words: str) -> list[dict[str, Any]]:
         """What one command lists."""
         rows: list[dict[str, Any]] = json.loads(self.run(*words, '-f', 'json').stdout)
         return rows
 
-    def allocate(self, consumer: str, *resources: str) -> list[dict[str, Any]]:
+    def allocate(
+        self, consumer: str, *resources: str, in_placement: bool = False
+    ) -> list[dict[str, Any]]:
         """Give a consumer ``PARENT:CLASS=N``, once or more."""
         asked = [word for r in resources for word in ('--resource', r)]
+        asked += ['--in-placement'] if in_placement else []
         return self.rows('device', 'allocate', '--consumer', consumer, *asked)
 
     def left(self, sysname: str, mdev_type: str) -> int:
