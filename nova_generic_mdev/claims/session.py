@@ -106,7 +106,7 @@ class Session:
             'UPDATE claims SET state = ? WHERE uuid = ?', (state.value, uuid)
         )
 
-    def set_backend(self, uuid: str, backend: str) -> None:
+    def set_backend(self, uuid: str, backend: str | None) -> None:
         """Note what made an mdev, which is what can remove all of it."""
         self._connection.execute(
             'UPDATE mdevs SET backend = ? WHERE uuid = ?', (backend, uuid)

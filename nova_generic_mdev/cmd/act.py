@@ -41,12 +41,33 @@ def engine_of(run: context.Context, *, deciding: bool = True) -> engine.Engine:
             run.options.sysfs,
             "only this machine's sysfs can be acted on; leave out --sysfs",
         )
-    privileged.start()
-    fatal = [problem for problem in run.resolution.problems if problem.fatal]
-    if deciding and fatal:
-        raise exceptions.ConfigError(fatal)
-    backend = auto.Backend(run.conf.generic_mdev.backend)
+    backend = auto.Backend(run.backend)
+    if backend is not auto.Backend.LIBVIRT:
+        if not run.defaults_only:
+            privileged.configure(run.conf_arguments)
+        privileged.start()
+    if deciding:
+        fatal = [problem for problem in run.resolution.problems if problem.fatal]
+        if fatal:
+            raise exceptions.ConfigError(fatal)
     host = auto.AutoHost(kernel.KernelHost(run.reader), backend, run.libvirt_uri)
+    return engine.Engine(host, run.store, run.policy)
+
+
+def bookkeeper_of(run: context.Context) -> engine.Engine:
+    """What changes the record of this machine, and nothing on it: no privilege.
+
+    :raises HostError: another host's tree was named
+    """
+    from nova_generic_mdev.host import auto
+    from nova_generic_mdev.host import kernel
+
+    if not run.is_this_machine:
+        raise exceptions.HostError(
+            run.options.sysfs,
+            "only this machine's record can be changed; leave out --sysfs",
+        )
+    host = auto.AutoHost(kernel.KernelHost(run.reader))
     return engine.Engine(host, run.store, run.policy)
 
 

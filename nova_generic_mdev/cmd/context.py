@@ -35,10 +35,25 @@ class Context:
     """One run of the program.
 
     :param options: the global options
+    :param defaults_only: read no file of the configuration
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(
+        self, options: argparse.Namespace, *, defaults_only: bool = False
+    ) -> None:
         self.options = options
+        self.defaults_only = defaults_only
+
+    def with_defaults(self) -> Context:
+        """The same run, as if nothing were configured."""
+        return Context(self.options, defaults_only=True)
+
+    @property
+    def conf_arguments(self) -> list[str]:
+        """The files of the configuration, as oslo.config takes them."""
+        files = [f'--config-file={f}' for f in self.options.config_file or ()]
+        folders = [f'--config-dir={d}' for d in self.options.config_dir or ()]
+        return [*files, *folders]
 
     @functools.cached_property
     def conf(self) -> cfg.ConfigOpts:
@@ -50,10 +65,11 @@ class Context:
         opts.register(conf)
         # Nova's own option, needed for the default of ours.
         conf.register_opt(cfg.StrOpt('state_path', default='/var/lib/nova'))
-        files = [f'--config-file={f}' for f in self.options.config_file or ()]
-        folders = [f'--config-dir={d}' for d in self.options.config_dir or ()]
         try:
-            conf([*files, *folders], project='nova', prog='nova-compute')
+            if self.defaults_only:
+                conf([], default_config_files=[], default_config_dirs=[])
+            else:
+                conf(self.conf_arguments, project='nova', prog='nova-compute')
         except (cfg.Error, OSError, UnicodeDecodeError) as e:
             raise exceptions.ConfigError([self._unreadable(e)]) from e
         return conf
@@ -89,6 +105,14 @@ class Context:
     def problems(self) -> tuple[model.Problem, ...]:
         """What is wrong with the configuration by itself."""
         return self._policy[1]
+
+    @property
+    def backend(self) -> str:
+        """What makes mdevs; the default where that is a problem."""
+        try:
+            return str(self.conf.generic_mdev.backend)
+        except cfg.Error:
+            return opts.BACKEND
 
     @functools.cached_property
     def resolution(self) -> policylib.Resolution:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import argparse
 import collections.abc as cabc
-import sys
 import time
 
 from cliff import lister
 
 from nova_generic_mdev import engine
+from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
 from nova_generic_mdev.cmd import act
 from nova_generic_mdev.cmd import context
@@ -45,14 +45,13 @@ class DeviceRecover(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> act.Table:
         """A row per mdev that came back."""
-        here = context.of(self.app)
+        here = self._usable(context.of(self.app))
         if not here.has_record:
+            # Where it is, only the configuration says that cannot be read.
+            self._status = int(here.defaults_only)
             return act.table(())
-        # Guests are about to start: a mistake in nova.conf must not keep their
-        # devices from coming back. What needs its rules waits until it is mended.
         acting = act.engine_of(here, deciding=False)
-        if not any(problem.fatal for problem in here.problems):
-            acting.reconcile(here.guests)
+        self._reconcile(here, acting)
         outcome, recovered = self._until(acting, parsed_args.wait)
         for device in outcome.waiting:
             self._say(f'mdev {device.uuid}: its parent {device.parent} is not there')
@@ -61,6 +60,28 @@ class DeviceRecover(lister.Lister):
         self._status = int(bool(outcome.waiting or outcome.failed))
         return act.table(recovered)
 
+    def _usable(self, here: context.Context) -> context.Context:
+        """Guests are about to start: a mistake in nova.conf must not stop that."""
+        try:
+            _ = here.conf, here.state_path
+        except exceptions.ConfigError as e:
+            here = here.with_defaults()
+            self._say(f'{e}; going on with the record in {here.state_path}')
+        return here
+
+    def _reconcile(self, here: context.Context, acting: engine.Engine) -> None:
+        # It needs the rules, so it waits until what is wrong in them is mended.
+        if here.defaults_only or any(problem.fatal for problem in here.problems):
+            return
+        guests, devices = here.guests, here.node_devices
+        elsewhere = None
+        if guests is not None and devices is not None:
+            elsewhere = engine.Elsewhere(guests=guests, defined=devices.definitions)
+        try:
+            acting.reconcile(elsewhere)
+        except exceptions.MdevError as e:
+            self._say(f'what a crash may have left is left for now: {e}')
+
     def _until(
         self, acting: engine.Engine, wait: float
     ) -> tuple[engine.Recovery, list[engine.Device]]:
@@ -68,15 +89,18 @@ class DeviceRecover(lister.Lister):
         end = time.monotonic() + wait
         outcome = acting.recover()
         recovered = list(outcome.recovered)
+        told: tuple[str, ...] = ()
         while outcome.waiting and time.monotonic() < end:
-            self._progress(f'waiting for {", ".join(outcome.missing_parents)}')
+            if outcome.missing_parents != told:
+                told = outcome.missing_parents
+                self._progress(f'waiting up to {wait:.0f} s for {", ".join(told)}')
             time.sleep(_POLL_SECONDS)
             outcome = acting.recover()
             recovered += outcome.recovered
         return outcome, recovered
 
     def _progress(self, text: str) -> None:
-        if sys.stderr.isatty():
+        if self.app.stderr.isatty():
             self._say(text)
 
     def _say(self, text: str) -> None:
@@ -84,7 +108,10 @@ class DeviceRecover(lister.Lister):
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
     if not 0 <= seconds < float('inf'):
         raise argparse.ArgumentTypeError(f'{text} is not a number of seconds')
     return seconds
@@ -103,7 +130,7 @@ class _SetOrigin(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> act.Table:
         """A row per mdev that changed."""
-        acting = act.engine_of(context.of(self.app))
+        acting = act.bookkeeper_of(context.of(self.app))
         uuids: cabc.Collection[str] | None = parsed_args.uuids
         return act.table(
             acting.set_origin(None if parsed_args.all else uuids, self._origin)

@@ -7,6 +7,7 @@ Whoever gives devices to guests — the command line, the Nova driver — calls
 
 from nova_generic_mdev.engine.engine import Engine
 from nova_generic_mdev.engine.giving import Device
+from nova_generic_mdev.engine.reconciling import Elsewhere
 from nova_generic_mdev.engine.recovering import Recovery
 
-__all__ = ['Device', 'Engine', 'Recovery']
+__all__ = ['Device', 'Elsewhere', 'Engine', 'Recovery']

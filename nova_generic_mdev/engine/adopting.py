@@ -31,17 +31,27 @@ def set_origin(
     :raises ClaimsError: the record cannot be used
     """
     snapshot = host.snapshot()
-    known = store.load()
-    chosen = snapshot.mdevs if uuids is None else sorted(map(names.uuid, uuids))
-    mdevs = [_record(uuid, snapshot, known, origin) for uuid in chosen]
-    changed = [mdev for mdev in mdevs if known.mdevs.get(mdev.uuid) != mdev]
     with store.transaction() as session:
+        known = session.load()
+        mdevs = [
+            _record(uuid, snapshot, known, origin) for uuid in _chosen(uuids, snapshot)
+        ]
+        changed = [mdev for mdev in mdevs if known.mdevs.get(mdev.uuid) != mdev]
         for mdev in changed:
             if mdev.uuid in known.mdevs:
                 session.set_origin(mdev.uuid, origin)
             else:
                 session.add_mdev(mdev)
     return tuple(giving.device_of(mdev) for mdev in changed)
+
+
+def _chosen(
+    uuids: cabc.Collection[str] | None, snapshot: model.HostSnapshot
+) -> list[str]:
+    if uuids is not None:
+        return sorted({names.uuid(uuid) for uuid in uuids})
+    # What the kernel does not tell the type of is not ours to choose.
+    return [u for u, mdev in snapshot.mdevs.items() if mdev.mdev_type is not None]
 
 
 def _record(

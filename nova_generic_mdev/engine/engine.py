@@ -28,6 +28,7 @@ from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
 from nova_generic_mdev.engine import adopting
 from nova_generic_mdev.engine import giving
+from nova_generic_mdev.engine import reconciling
 from nova_generic_mdev.engine import recovering
 
 LOG = logging.getLogger(__name__)
@@ -162,10 +163,10 @@ class Engine:
         return recovering.recover(self._host, self._store)
 
     def reconcile(
-        self, guests: cabc.Container[str] | None
+        self, elsewhere: reconciling.Elsewhere | None
     ) -> tuple[giving.Device, ...]:
         """Take back what a crash left; see :func:`.reconcile`."""
-        return recovering.reconcile(self._host, self._store, self._policy, guests)
+        return reconciling.reconcile(self._host, self._store, self._policy, elsewhere)
 
     def set_origin(
         self, uuids: cabc.Collection[str] | None, origin: record.Origin

@@ -11,6 +11,7 @@ from oslo_config import cfg
 
 DEVICES = cfg.OptGroup('devices', title='Mediated devices of this compute host')
 OWN = cfg.OptGroup('generic_mdev', title='How generic mediated devices are managed')
+BACKEND = 'auto'
 PREFIX = 'mdev_'
 LEGACY_PREFIX = 'vgpu_'
 
@@ -43,7 +44,7 @@ own ``[DEFAULT] state_path``.
     ),
     cfg.StrOpt(
         'backend',
-        default='auto',
+        default=BACKEND,
         choices=[
             ('auto', 'libvirt where it can, sysfs where it cannot'),
             (
@@ -147,11 +148,18 @@ def _with_legacy(opt: cfg.Opt, group: str) -> cfg.Opt:
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """All options, for oslo-config-generator; ``<type>`` stands for any type."""
+    # Its library is large, and reading a configuration does not need it.
+    from nova_generic_mdev import privileged
+
     example = cfg.OptGroup(f'{PREFIX}<type>', title='One enabled mdev type')
+    helper = cfg.OptGroup(
+        privileged.GROUP, title='The helper that writes to sysfs (oslo.privsep)'
+    )
     return [
         (DEVICES, devices_opts),
         (example, type_opts('<type>')),
         (OWN, own_opts),
+        (helper, privileged.list_opts()),
     ]
 
 

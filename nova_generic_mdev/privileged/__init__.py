@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import contextlib
-import copy
 import os
 import signal
 import typing as ty
@@ -45,8 +44,26 @@ context = priv_context.PrivContext(
 
 
 def list_opts() -> list[cfg.Opt]:
-    """The helper's options, which are those of oslo.privsep in our group."""
-    return copy.deepcopy(priv_context.OPTS)
+    """The options of oslo.privsep that matter for our helper, in our words.
+
+    The library registers these, and the rest of its own, in our group.
+    """
+    return [
+        cfg.StrOpt(
+            'helper_command',
+            help="""
+The command that starts the privileged helper, with sudo and what else it needs:
+``sudo nova-rootwrap /etc/nova/rootwrap.conf privsep-helper --config-file
+/etc/nova/nova.conf`` for example. By default it is ``sudo privsep-helper``, or
+what nova-compute uses for its own helpers. ``nova-mdev`` run by root needs none.
+""",
+        ),
+        cfg.StrOpt(
+            'user',
+            help='The user that the helper becomes; one that may write to sysfs.',
+        ),
+        cfg.StrOpt('group', help='The group that the helper becomes.'),
+    ]
 
 
 def configure(arguments: cabc.Sequence[str]) -> None:

@@ -553,5 +553,6 @@ def test_every_line_of_the_sample_can_be_used(load):
     conf = load(text)
     assert only(conf) == policy.TypeRule(mdev_type='a-1')
     assert opts.state_path(conf) == '/var/lib/nova/mdev'
-    # Every group, and every option but the two limits, which have no default.
-    assert len(lines) == 4 + 12 - 2
+    # Every group, and every option that has a default: the two limits and the
+    # three of the helper have none.
+    assert len(lines) == 5 + 15 - 5
