@@ -175,8 +175,7 @@ def damage(directory: Path) -> str:
 
 
 def digest(*paths: Path) -> str:
-    """SHA-256 of the names and contents of files, and of all files below
-    directories: an input that stands for sources."""
+    """SHA-256 of files and of all below directories: names and contents."""
     total = hashlib.sha256()
     for path in paths:
         below = sorted(path.rglob('*')) if path.is_dir() else [path]
