@@ -113,8 +113,13 @@ class Scope:
     consumer: str | None = None
 
 
-def all_found(snapshot: model.HostSnapshot) -> Claims:
-    """The record of a host that has none yet: all that is live was ``found``."""
+def all_found(
+    snapshot: model.HostSnapshot, assigned: cabc.Collection[str] = ()
+) -> Claims:
+    """The record of a host that has none yet: all that is live was ``found``.
+
+    :param assigned: mdevs that have a user nobody told us of; they are left out
+    """
     records = (
         MdevRecord(
             uuid=mdev.uuid,
@@ -123,6 +128,6 @@ def all_found(snapshot: model.HostSnapshot) -> Claims:
             origin=Origin.FOUND,
         )
         for mdev in snapshot.mdevs.values()
-        if mdev.mdev_type is not None
+        if mdev.mdev_type is not None and mdev.uuid not in assigned
     )
     return Claims(mdevs={record.uuid: record for record in records})

@@ -31,8 +31,7 @@ def engine_of(run: context.Context, *, deciding: bool = True) -> engine.Engine:
     :raises ConfigError: it is
     :raises HostError: another host's tree was named, or we have no privilege
     """
-    # Only what acts needs the helper, whose library is a third of the start-up.
-    from nova_generic_mdev import privileged
+    # What acts loads libraries that are a third of the start-up.
     from nova_generic_mdev.host import auto
     from nova_generic_mdev.host import kernel
 
@@ -41,17 +40,13 @@ def engine_of(run: context.Context, *, deciding: bool = True) -> engine.Engine:
             run.options.sysfs,
             "only this machine's sysfs can be acted on; leave out --sysfs",
         )
-    backend = auto.Backend(run.backend)
-    if backend is not auto.Backend.LIBVIRT:
-        if not run.defaults_only:
-            privileged.configure(run.conf_arguments)
-        privileged.start()
+    start_helper(run)
     if deciding:
         fatal = [problem for problem in run.resolution.problems if problem.fatal]
         if fatal:
             raise exceptions.ConfigError(fatal)
     host = auto.AutoHost(kernel.KernelHost(run.reader), backend, run.libvirt_uri)
-    return engine.Engine(host, run.store, run.policy)
+    return engine.Engine(host, run.store, run.policy, lambda: run.guests)
 
 
 def bookkeeper_of(run: context.Context) -> engine.Engine:
@@ -68,7 +63,7 @@ def bookkeeper_of(run: context.Context) -> engine.Engine:
             "only this machine's record can be changed; leave out --sysfs",
         )
     host = auto.AutoHost(kernel.KernelHost(run.reader))
-    return engine.Engine(host, run.store, run.policy)
+    return engine.Engine(host, run.store, run.policy, lambda: run.guests)
 
 
 def table(given: cabc.Iterable[engine.Device]) -> Table:

@@ -35,25 +35,34 @@ LOG = logging.getLogger(__name__)
 
 
 class Engine:
-    """Gives and takes the mdevs of one host."""
+    """Gives and takes the mdevs of one host.
+
+    :param guests: asked once, at the first start: the mdevs that are named in a
+        guest's XML, or None where nobody can tell
+    """
 
     def __init__(
         self,
         host: hostlib.Host,
         store: claimslib.ClaimStore,
         policy: policylib.Policy,
+        guests: cabc.Callable[[], cabc.Collection[str] | None] = lambda: None,
     ) -> None:
         self._host = host
         self._store = store
         self._policy = policy
+        self._guests = guests
 
     def start(self) -> None:
         """Make the record at the first start: what is there was ``found``.
 
+        What a guest has that nobody told us of is its own: it stays foreign.
+
         :raises ClaimsError: the record cannot be made
         """
         if not self._store.exists():
-            self._store.create(record.all_found(self._host.snapshot()))
+            found = record.all_found(self._host.snapshot(), self._guests() or ())
+            self._store.create(found)
 
     def allocate(
         self,

@@ -209,6 +209,24 @@ def test_the_first_start_finds_what_is_there(tmp_path):
     assert list(bench.record.mdevs) == [scenes.UUIDS[0]]
 
 
+@pytest.mark.parametrize(
+    ('in_guests', 'found'),
+    [
+        pytest.param([ME], set(), id='what a guest has stays its own'),
+        pytest.param([OTHER], {ME}, id='what no guest has is ours'),
+        pytest.param(None, {ME}, id='nobody could tell'),
+    ],
+)
+def test_the_first_start_leaves_the_mdevs_of_guests_alone(tmp_path, in_guests, found):
+    host = fixture.mtty()
+    host.place(ME, MTTY, 'mtty-1')
+    store = claims.ClaimStore(str(tmp_path), 'm' * 32)
+
+    engine.Engine(host, store, policy.Policy(), lambda: in_guests).start()
+
+    assert set(store.load().mdevs) == found
+
+
 def test_found_ones_stay_where_they_are_not_reused(tmp_path):
     host = fixture.mtty()
     host.place(scenes.UUIDS[0], MTTY, 'mtty-1')
