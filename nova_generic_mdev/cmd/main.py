@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import logging
+import os
 import sys
 import typing as ty
 
@@ -15,6 +16,8 @@ from cliff import commandmanager
 from nova_generic_mdev.cmd import context
 
 _DISTRIBUTION = 'nova-generic-mdev'
+# As a shell says it of a program that this signal ended.
+_SIGPIPE = 128 + 13
 _NO_COMMAND = 2
 
 
@@ -110,4 +113,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    return NovaMdev().run(sys.argv[1:] if argv is None else argv)
+    return _flushed(NovaMdev().run(sys.argv[1:] if argv is None else argv))
+
+
+def _flushed(status: int) -> int:
+    """The status, or that nobody read what was still to be written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGPIPE
+    return status
