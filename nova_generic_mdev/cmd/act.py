@@ -45,8 +45,24 @@ def engine_of(run: context.Context, *, deciding: bool = True) -> engine.Engine:
         fatal = [problem for problem in run.resolution.problems if problem.fatal]
         if fatal:
             raise exceptions.ConfigError(fatal)
+    backend = auto.Backend(run.backend)
     host = auto.AutoHost(kernel.KernelHost(run.reader), backend, run.libvirt_uri)
     return engine.Engine(host, run.store, run.policy, lambda: run.guests)
+
+
+def start_helper(run: context.Context) -> None:
+    """Start what writes to sysfs, as the configuration says; libvirt needs none.
+
+    :raises HostError: it cannot be started
+    """
+    from nova_generic_mdev import privileged
+    from nova_generic_mdev.host import auto
+
+    if run.backend == auto.Backend.LIBVIRT:
+        return
+    if not run.defaults_only:
+        privileged.configure(run.conf_arguments)
+    privileged.start()
 
 
 def bookkeeper_of(run: context.Context) -> engine.Engine:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 import collections.abc as cabc
+import getpass
 
 from cliff import lister
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import policy
+from nova_generic_mdev.cmd import act
 from nova_generic_mdev.cmd import context
 
 _CLEAN, _ERRORS, _COULD_NOT_LOOK = range(3)
@@ -51,7 +53,21 @@ class ConfigCheck(lister.Lister):
             self._status = _COULD_NOT_LOOK
             itself = [] if unread else [*run.problems, *policy.check(run.policy)]
             return [*unread, *itself, *unseen]
-        return [*run.resolution.problems, *map(_fault, run.snapshot.faults)]
+        return [
+            *run.resolution.problems,
+            *self._unprivileged(run),
+            *map(_fault, run.snapshot.faults),
+        ]
+
+    def _unprivileged(self, run: context.Context) -> tuple[model.Problem, ...]:
+        """Whether this user can start the helper, where there is work for it."""
+        if not (run.is_this_machine and run.policy.rules):
+            return ()
+        try:
+            act.start_helper(run)
+        except exceptions.HostError as e:
+            return (_refused(e),)
+        return ()
 
     def _unread(self, run: context.Context) -> tuple[model.Problem, ...]:
         try:
@@ -75,6 +91,18 @@ def _unseen(error: exceptions.HostError) -> model.Problem:
         option='',
         problem=f'the host cannot be looked at: {error}',
         remedy='mount sysfs, or name its root with --sysfs',
+    )
+
+
+def _refused(error: exceptions.HostError) -> model.Problem:
+    # Only a warning: nova-compute may run as another user, who is allowed to.
+    return model.Problem(
+        severity=model.Severity.WARNING,
+        group='generic_mdev_privileged',
+        option='helper_command',
+        problem=f'{getpass.getuser()} cannot start what writes to sysfs: {error}',
+        remedy='check as the user that nova-compute runs as; install the rootwrap '
+        'filter or the sudoers file that come with this project',
     )
 
 

@@ -136,7 +136,7 @@ class _Case:
 
     def forget(self) -> bool:
         """It is nowhere any more."""
-        LOG.info('mdev %s is forgotten: it is gone', self.mdev.uuid)
+        LOG.debug('mdev %s is forgotten: it is gone', self.mdev.uuid)
         with self._store.transaction() as session:
             session.drop_mdev(self.mdev.uuid)
         return False

@@ -102,7 +102,7 @@ class AutoHost:
             except exceptions.HostError as e:
                 if self._backend is Backend.LIBVIRT:
                     raise
-                LOG.info('%s is used through sysfs: %s', parent, e)
+                LOG.debug('%s is used through sysfs: %s', parent, e)
                 return False
             if known:
                 self._define(devices, uuid, parent, mdev_type, attributes)
@@ -186,7 +186,7 @@ class AutoHost:
             if Backend.LIBVIRT in (backend, self._backend):
                 # Its definition would bring it back at the next start.
                 raise
-            LOG.info('mdev %s is removed through sysfs: %s', uuid, e)
+            LOG.debug('mdev %s is removed through sysfs: %s', uuid, e)
             return None
         return devices
 
