@@ -148,9 +148,10 @@ class Engine:
                 try:
                     released.append(self._release(known.mdevs[claim.uuid]))
                 except exceptions.HostError as e:
-                    LOG.warning('mdev %s stays with %s: %s', claim.uuid, consumer, e)
                     refused.append(e)
         if refused:
+            for more in refused[1:]:
+                LOG.warning('consumer %s keeps one more: %s', consumer, more)
             raise refused[0]
         return tuple(released)
 

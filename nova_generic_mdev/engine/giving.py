@@ -17,6 +17,8 @@ from nova_generic_mdev import model
 from nova_generic_mdev import record
 
 LOG = logging.getLogger(__name__)
+# The backend that leaves nothing behind but what is live.
+KEEPS_NOTHING = 'sysfs'
 
 
 @model.value
@@ -35,6 +37,14 @@ def consumer_lock(consumer: str) -> str:
     By its last digits: there is no end of consumers, and each lock is a file.
     """
     return f'consumer-{consumer[-2:]}'
+
+
+def undone_by(before: str | None, made: str) -> str:
+    """What can remove all of an mdev that was made by one, and again by another.
+
+    libvirt may be away when it comes back, and still have its definition.
+    """
+    return before if made == KEEPS_NOTHING and before is not None else made
 
 
 def device_of(mdev: record.MdevRecord) -> Device:
@@ -62,6 +72,7 @@ class Giving:
     ) -> None:
         self._host = host
         self._store = store
+        self._known = known
         self._given = [(step, _device(step, known)) for step in steps]
         # What may be on the host through us, and must not be forgotten.
         self._tried: set[str] = set()
@@ -104,9 +115,11 @@ class Giving:
             # Before the effect: one that fails halfway may leave something too.
             self._tried.add(device.uuid)
             undo.callback(self._remove, device.uuid)
-        self._made[device.uuid] = self._host.create(
+        made = self._host.create(
             device.uuid, step.parent, step.mdev_type, step.attributes
         )
+        before = self._known.mdevs.get(device.uuid)
+        self._made[device.uuid] = undone_by(before.backend if before else None, made)
 
     def _finish(self) -> None:
         with self._store.transaction() as session:

@@ -87,11 +87,11 @@ def _make_again(
         mdev = now.mdevs[claim.uuid]
         if _is_back(mdev, host.snapshot([parent.name])):
             return False
-        if mdev.backend is not None:
-            # Until it is known what made it this time, all ways are undone.
+        if mdev.backend == giving.KEEPS_NOTHING:
+            # Until it is known what makes it this time, all ways are undone.
             _note(store, mdev.uuid, None)
         made = host.create(mdev.uuid, mdev.parent, mdev.mdev_type, mdev.attributes)
-        _note(store, mdev.uuid, made)
+        _note(store, mdev.uuid, giving.undone_by(mdev.backend, made))
     return True
 
 

@@ -132,18 +132,17 @@ class AutoHost:
             )
         try:
             devices.create(uuid, look.parents[parent], mdev_type, attributes)
-        except node_act.LeftDefined:
-            raise
         except exceptions.HostError as e:
-            raise self._why_not(e, parent, mdev_type) from e
+            why = self._why_not(parent, mdev_type)
+            if why is None:
+                raise
+            raise why from e
         if not _came(lambda: uuid in self.snapshot([parent]).mdevs):
             raise node_act.LeftDefined(
                 f'mdev {uuid}', f'libvirt made it, but it is not in sysfs {_IN_TIME}'
             )
 
-    def _why_not(
-        self, error: exceptions.HostError, parent: str, mdev_type: str
-    ) -> exceptions.MdevError:
+    def _why_not(self, parent: str, mdev_type: str) -> exceptions.MdevError | None:
         """libvirt says in words why it did not: the kernel says it in numbers."""
         there = self.snapshot([parent]).parents.get(parent)
         if there is None:
@@ -153,7 +152,7 @@ class AutoHost:
         left = there.types[mdev_type].available_instances
         if left == 0:
             return exceptions.CapacityError(parent, mdev_type, asked=1, left=0)
-        return error
+        return None
 
     def remove(self, uuid: str, backend: str | None = None) -> None:
         """Remove an mdev and its definition; what is gone will do.

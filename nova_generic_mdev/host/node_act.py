@@ -30,7 +30,7 @@ Connection = ty.Any
 
 
 class LeftDefined(exceptions.HostError):
-    """An mdev could not be made, and its definition not be taken back."""
+    """libvirt could not make an mdev, and has a definition of it all the same."""
 
 
 class NodeDevices:
@@ -63,7 +63,8 @@ class NodeDevices:
 
         What of this was new is taken back where it does not come to its end.
 
-        :raises LeftDefined: libvirt refuses, and then even to take that back
+        :raises LeftDefined: libvirt refuses, and has a definition: an older one,
+            or one that it refuses to take back
         :raises HostError: libvirt refuses
         """
         name = names.mdev_node_device(uuid, parent.sysname)
@@ -80,7 +81,17 @@ class NodeDevices:
                 self._complete(name, wanted, new)
         except exceptions.HostError as e:
             self._take_back(e, new)
+            if self._is_defined(name):
+                raise LeftDefined(e.where, e.reason) from e
             raise
+
+    def _is_defined(self, name: str) -> bool:
+        try:
+            device = self._lookup(name)
+            return device is not None and bool(device.isPersistent())
+        except self._libvirt.libvirtError as e:
+            LOG.debug('whether %s is defined cannot be told: %s', name, e)
+            return False
 
     def _complete(
         self, name: str, wanted: model.Definition, new: list[cabc.Callable[[], object]]

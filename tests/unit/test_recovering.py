@@ -283,6 +283,29 @@ def test_killed_after_the_create_it_is_not_known_what_made_it(
     assert store.load().mdevs[UUID].backend == 'sysfs'
 
 
+@pytest.mark.parametrize(
+    ('before', 'made', 'after'),
+    [
+        pytest.param(None, 'sysfs', 'sysfs', id='not known before'),
+        pytest.param('sysfs', 'sysfs', 'sysfs', id='the same'),
+        pytest.param('sysfs', 'libvirt', 'libvirt', id='libvirt defines it now'),
+        pytest.param('libvirt', 'sysfs', 'libvirt', id='libvirt had defined it'),
+        pytest.param('libvirt', 'libvirt', 'libvirt', id='the same, libvirt'),
+    ],
+)
+@pytest.mark.parametrize('by_whom', ['recovery', 'allocation'])
+def test_what_can_remove_all_of_it_is_kept(
+    acting, host, store, know, before, made, after, by_whom
+):
+    know(state=READY, backend=before)
+    host.backend = made
+    if by_whom == 'recovery':
+        acting.recover()
+    else:
+        acting.allocate(ME, [allocation.Request(parent=MTTY, resource_class='VGPU')])
+    assert store.load().mdevs[UUID].backend == after
+
+
 # What a crash left
 
 

@@ -177,6 +177,32 @@ def test_a_definition_that_cannot_be_taken_back_is_removed_with_the_mdev(
     assert (live(kernel), libvirt.mdev(UUID)) == ([], [])
 
 
+def test_mdevctl_starts_it_at_the_same_moment(host_of, kernel, libvirt):
+    """After a reboot: libvirt cannot start it any more, and has its definition."""
+    host = host_of()
+    host.create(UUID, MTTY, 'mtty-2')
+    kernel.lose_mdev(UUID)
+
+    def faster():
+        kernel.place(UUID, MTTY, 'mtty-2')
+        test_node_act.raise_internal()
+
+    libvirt.before['create'] = faster
+    made = host.create(UUID, MTTY, 'mtty-2')
+    libvirt.before.clear()
+    host.remove(UUID, made)
+    assert (live(kernel), libvirt.mdev(UUID)) == ([], [])
+
+
+def test_a_parent_that_is_full_when_a_defined_one_comes_back(host_of, kernel, libvirt):
+    host = host_of(LIBVIRT)
+    host.create(UUID, MTTY, 'mtty-2')
+    kernel.lose_mdev(UUID)
+    kernel.fill(MTTY, 'mtty-1')
+    with pytest.raises(exceptions.CapacityError):
+        host.create(UUID, MTTY, 'mtty-2')
+
+
 @pytest.mark.parametrize('backend', [AUTO, LIBVIRT])
 def test_a_full_parent_is_told_by_the_kernels_number(host_of, kernel, libvirt, backend):
     kernel.fill(MTTY, 'mtty-1')

@@ -153,7 +153,7 @@ def test_a_definition_that_was_there_stays_when_it_does_not_start(create, libvir
     create()
     libvirt.host.lose_mdev(UUID)
     libvirt.before['create'] = raise_internal
-    with pytest.raises(exceptions.HostError):
+    with pytest.raises(node_act.LeftDefined):
         create()
     assert state(libvirt) == [(False, True, True)]
 
