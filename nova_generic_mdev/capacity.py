@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import collections
 import collections.abc as cabc
+import sys
 
 from nova_generic_mdev import model
 from nova_generic_mdev import policy
 from nova_generic_mdev import record
 
-_UNLIMITED = model.MAX_COUNT
+# More than all parents together can say: one of them must not use it up.
+_UNLIMITED = sys.maxsize
 
 
 class Stock:

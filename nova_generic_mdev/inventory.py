@@ -46,9 +46,13 @@ class Inventory:
             raise exceptions.InvalidValue(
                 'reserved', self.reserved, f'expected 0 to total ({self.total})'
             )
-        # Placement refuses 0 of either.
-        if not (self.total >= 1 and 1 <= self.max_unit <= model.MAX_COUNT):
-            raise exceptions.InvalidValue('total', self.total, 'expected at least 1')
+        # Placement refuses 0 of either, and more than its database holds.
+        for field in ('total', 'max_unit'):
+            number = getattr(self, field)
+            if not 1 <= number <= model.MAX_COUNT:
+                raise exceptions.InvalidValue(
+                    field, number, f'expected 1 to {model.MAX_COUNT}'
+                )
 
     @property
     def usable(self) -> int:
@@ -115,7 +119,8 @@ class _Count:
 
     def _inventory(self, parent: str, resource_class: str) -> Inventory:
         mine = sum(self._mine.get((parent, resource_class), {}).values())
-        usable = mine + self._on_offer(parent, resource_class)
+        # A driver without a limit of its own says the largest number there is.
+        usable = min(mine + self._on_offer(parent, resource_class), model.MAX_COUNT)
         total = max(1, usable)
         if not self._pristine(parent, resource_class):
             total = max(total, self._recorded.get(parent, {}).get(resource_class, 0))

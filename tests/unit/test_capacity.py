@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nova_generic_mdev import capacity
+from nova_generic_mdev import model
 from nova_generic_mdev import policy
 from tests.unit import scenes
 from tests.unit.scenes import Mdev
@@ -171,6 +172,16 @@ def test_a_share_is_for_each_rule_that_gives_new_ones():
         rules=(rule(), rule('t-2', drain=True)),
     )
     assert shares(scene) == {('p', 't-1'): 4, ('q', 't-1'): 3}
+
+
+def test_a_parent_without_end_leaves_the_others_theirs():
+    scene = Scene(
+        parents={'p': {'t-1': model.MAX_COUNT}, 'q': {'t-1': model.MAX_COUNT}}
+    )
+    assert shares(scene) == {
+        ('p', 't-1'): model.MAX_COUNT,
+        ('q', 't-1'): model.MAX_COUNT,
+    }
 
 
 @given(scene=scenes.scenes())

@@ -62,6 +62,8 @@ def compute(scene, recorded=None, reuse_found=True):
 HELD = Mdev('p', 't-1', holder=0)
 FOUND = Mdev('p', 't-1', origin='found')
 FOREIGN = Mdev('p', 't-1', origin=None)
+# What a driver without a limit of its own says: the largest number there is.
+MOST = model.MAX_COUNT
 
 
 # One parent with one class: what it has, what Placement had, what it gets.
@@ -76,6 +78,8 @@ FOREIGN = Mdev('p', 't-1', origin=None)
         pytest.param(0, (HELD,), {}, 4, (4, 3), id='all-else-is-taken'),
         pytest.param(2, (HELD,), {}, 0, (3, 0), id='held-and-never-published'),
         pytest.param(9, (HELD,), {}, 4, (10, 0), id='more-than-was-recorded'),
+        pytest.param(MOST, (HELD,), {}, 0, (MOST, 0), id='more-than-can-be-counted'),
+        pytest.param(MOST, (FOUND,), {}, MOST, (MOST, 0), id='no-limit-and-one-idle'),
         pytest.param(4, (HELD,), {'drain': True}, 4, (4, 3), id='drains'),
         pytest.param(4, (), {'drain': True}, 4, (1, 1), id='drains-and-is-pristine'),
         pytest.param(3, (FOREIGN,), {'drain': True}, 4, (4, 4), id='drains-unheld'),
