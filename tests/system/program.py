@@ -20,6 +20,7 @@ class Program:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.environment: dict[str, str] = {}
+        self.options: list[str] = []
 
     def configure(self, text: str) -> None:
         """Write nova.conf, and forget what earlier tests recorded."""
@@ -29,7 +30,7 @@ class Program:
     def run(self, *words: str, check: bool = True) -> Result:
         """Run one command."""
         return self.machine.run(
-            ['nova-mdev', *words],
+            ['nova-mdev', *self.options, *words],
             check=check,
             timeout=180,
             environment=self.environment,

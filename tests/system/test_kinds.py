@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import uuid
 
 import pytest
 
@@ -75,7 +76,8 @@ KINDS = [
 
 @pytest.fixture
 def cloud(program: Program, placement: placement_service.Service) -> Program:
-    """The program, told how to reach Placement."""
+    """The program, told how to reach Placement, as a host of its own there."""
+    program.options = ['--root-provider', f'host-{uuid.uuid4().hex[:8]}']
     program.environment = {
         'OS_PLACEMENT_URL': f'http://services:{placement.port}',
         'OS_TOKEN': placement_service.TOKEN,
@@ -89,7 +91,7 @@ def test_from_placement_to_a_guest_that_uses_its_device(
 ) -> None:
     cloud.configure(kind.conf)
     cloud.run('inventory', 'publish', '--create-root')
-    provider = f'{cloud.machine.name}_{kind.parent}'
+    provider = f'{cloud.options[-1]}_{kind.parent}'
     offered = {'CUSTOM_KIND': (kind.total, 0, kind.total)}
     assert placement.inventories(provider) == offered
     assert cloud.rows('inventory', 'publish') == []
