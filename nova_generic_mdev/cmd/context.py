@@ -200,7 +200,7 @@ class Context:
 
     @property
     def libvirt_uri(self) -> str | None:
-        """The libvirt that was named; None is libvirt's default."""
+        """The libvirt that was named; None is this machine's."""
         uri: str | None = self.options.libvirt_uri
         return uri
 

@@ -107,7 +107,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--libvirt-uri',
         metavar='URI',
-        help='libvirt to ask (default: the one of this machine, if it is there)',
+        help='libvirt to ask (default: qemu:///system, if it is there)',
     )
 
 

@@ -26,6 +26,9 @@ from nova_generic_mdev.host import node_act
 from nova_generic_mdev.host import node_look
 from nova_generic_mdev.host import patience
 
+# Nova's default too. libvirt's own is, for a user who is not root, a daemon of
+# that user's, which it would start, and which has none of the host's guests.
+DEFAULT_URI = 'qemu:///system'
 # libvirt's daemon may be starting by its socket, and load its drivers first.
 OPEN_SECONDS = 30.0
 # The binding has no types: this is a virConnect.
@@ -47,7 +50,7 @@ def connected(
     """A connection that is closed at the end, unless it is the caller's.
 
     :param source: a connection, which stays open; or the URI of one; None is
-        libvirt's default
+        this machine's, ``DEFAULT_URI``
     :param writing: not read-only
     :raises HostError: there is no libvirt, or it does not answer
     """
@@ -57,7 +60,8 @@ def connected(
         return
     # It would print each error on stderr, ours and those that are expected.
     libvirt.registerErrorHandler(_say_nothing, None)
-    connection = _opened(source, libvirt.open if writing else libvirt.openReadOnly)
+    how = libvirt.open if writing else libvirt.openReadOnly
+    connection = _opened(source or DEFAULT_URI, how)
     with contextlib.closing(connection):
         yield connection
 
@@ -115,7 +119,7 @@ class NodedevReader:
     """Implements :class:`~nova_generic_mdev.host.Reader` on libvirt.
 
     :param source: a connection, which is the caller's to close; or the URI of
-        one that is opened, read-only, for each snapshot; None: libvirt's default
+        one that is opened, read-only, for each snapshot; None: this machine's
     """
 
     def __init__(self, source: Connection | str | None = None) -> None:
@@ -151,9 +155,9 @@ def _binding() -> ty.Any:
     return libvirt
 
 
-def _opened(uri: str | None, how: cabc.Callable[..., Connection]) -> Connection:
+def _opened(uri: str, how: cabc.Callable[..., Connection]) -> Connection:
     """A connection: what hangs in libvirt's daemon shows when one is asked for."""
-    where = f'libvirt at {uri or "its default URI"}'
+    where = f'libvirt at {uri}'
     try:
         return patience.bounded(OPEN_SECONDS, how, uri, errors=_binding().libvirtError)
     except TimeoutError as error:

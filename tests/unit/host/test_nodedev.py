@@ -299,10 +299,18 @@ def test_a_connection_that_breaks_is_not_the_fault_of_a_device(host):
         nodedev.NodedevReader(host).snapshot()
 
 
-@pytest.mark.parametrize('uri', [None, 'qemu:///system'])
-def test_a_connection_of_our_own_is_read_only_quiet_and_closed(host, libvirt, uri):
+@pytest.mark.parametrize(
+    ('uri', 'opened'),
+    [
+        pytest.param(None, 'qemu:///system', id='never a daemon of the user'),
+        pytest.param('test:///default', 'test:///default', id='named'),
+    ],
+)
+def test_a_connection_of_our_own_is_read_only_quiet_and_closed(
+    host, libvirt, uri, opened
+):
     assert nodedev.NodedevReader(uri).snapshot().parents
-    assert libvirt.opened == [uri]
+    assert libvirt.opened == [opened]
     assert not host.open
     ((handler, context),) = libvirt.error_handlers
     assert handler(context, 'an error') is None
