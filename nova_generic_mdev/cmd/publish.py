@@ -11,6 +11,7 @@ from cliff import lister
 
 from nova_generic_mdev import claims
 from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
 from nova_generic_mdev import policy
 from nova_generic_mdev import record
 from nova_generic_mdev.adapters import placement
@@ -132,7 +133,7 @@ def _look(context: contextlib.Context) -> placement.Host:
                 policy=context.policy,
                 resolution=policy.resolve(context.policy, snapshot.parents.values()),
                 snapshot=snapshot,
-                claims=record.all_found(snapshot) if known is None else known,
+                claims=_first(context, snapshot) if known is None else known,
                 published=published,
             )
     raise exceptions.HostError(
@@ -150,6 +151,11 @@ def _record(
     return context.store.load(), context.store.published()
 
 
+def _first(context: contextlib.Context, snapshot: model.HostSnapshot) -> record.Claims:
+    """What a record begins with; what a guest has that we did not give is its own."""
+    return record.all_found(snapshot, context.guests or ())
+
+
 def _remember(context: contextlib.Context, published: placement.Published) -> None:
     """Note what is published, where there can be a record.
 
@@ -160,7 +166,7 @@ def _remember(context: contextlib.Context, published: placement.Published) -> No
         return
     try:
         if not context.store.exists():
-            context.store.create(record.all_found(context.snapshot))
+            context.store.create(_first(context, context.snapshot))
         with context.store.transaction() as session:
             for parent, traits in published.items():
                 session.set_published(parent, traits)

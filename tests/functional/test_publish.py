@@ -23,6 +23,7 @@ from nova_generic_mdev import fixture
 from nova_generic_mdev import names
 from nova_generic_mdev import record
 from nova_generic_mdev.cmd import cloud
+from nova_generic_mdev.cmd import context
 from nova_generic_mdev.cmd import main
 from nova_generic_mdev.cmd import processes
 from tests.functional import placement_service
@@ -423,6 +424,15 @@ def test_a_record_that_cannot_be_made(host: Host):
     assert host.status == 0
     assert 'cannot be recorded' in host.err
     assert host.inventories() == {'CUSTOM_MTTY': (12, 0, 12)}
+
+
+def test_what_a_guest_has_that_nobody_told_of_is_its_own(host: Host, monkeypatch):
+    uuid = MDEV.format(next(NUMBERS))
+    host.host.place(uuid, 'mtty_mtty', 'mtty-2')
+    monkeypatch.setattr(context.Context, 'guests', {uuid: True})
+    host.publish()
+    assert host.inventories() == {'CUSTOM_MTTY': (11, 0, 11)}
+    assert uuid not in host.store.load().mdevs
 
 
 def test_the_record_of_another_machine(host: Host):
