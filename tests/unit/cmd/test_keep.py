@@ -380,7 +380,7 @@ def test_libvirt_alone_needs_no_privilege(
 
 
 @pytest.fixture
-def unprivileged(monkeypatch):
+def unprivileged(host, monkeypatch):
     """They change the record only: nobody starts the helper."""
 
     def refuse():

@@ -271,6 +271,7 @@ def test_what_libvirt_makes_is_waited_for(host_of, kernel, libvirt, monkeypatch)
 
     monkeypatch.setattr(kernel, 'snapshot', look)
     assert host.create(UUID, MTTY, 'mtty-2') == 'libvirt'
+    assert verbs(kernel) == []
     assert live(kernel) == [UUID]
 
 
