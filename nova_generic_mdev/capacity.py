@@ -60,16 +60,8 @@ class Stock:
                 self._missing[known.parent, known.mdev_type] += 1
 
     def is_live(self, known: record.MdevRecord) -> bool:
-        """Whether the mdev is there as it was recorded.
-
-        A uuid that is live as something else is somebody else's mdev.
-        """
-        live = self._snapshot.mdevs.get(known.uuid)
-        return (
-            live is not None
-            and live.parent == known.parent
-            and live.mdev_type in (known.mdev_type, None)
-        )
+        """Whether the mdev is there as it was recorded."""
+        return known.is_live(self._snapshot.mdevs)
 
     def existing(self, mdev_type: str) -> cabc.Mapping[str, str]:
         """The parent of each mdev of the type that counts for a limit, by uuid."""

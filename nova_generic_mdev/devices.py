@@ -13,7 +13,8 @@ from nova_generic_mdev import record
 class State(enum.StrEnum):
     """What can be said of an mdev, the first that fits.
 
-    * ``foreign``: live, and not ours to hand out: it came from elsewhere;
+    * ``foreign``: live, and not ours to hand out: it came from elsewhere, though
+      it may have the uuid of one that we know as something else;
     * ``in-use``: live, in the XML of a guest that runs;
     * ``claimed``: live, and a consumer's or a defined guest's;
     * ``free``: live and nobody's;
@@ -85,7 +86,8 @@ def _state(
     claimed = uuid in claims.claims
     if uuid not in snapshot.mdevs:
         return State.MISSING if claimed else State.INACTIVE
-    if uuid not in claims.mdevs:
+    known = claims.mdevs.get(uuid)
+    if known is None or not known.is_live(snapshot.mdevs):
         return State.FOREIGN
     if running.get(uuid):
         return State.IN_USE

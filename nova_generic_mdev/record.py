@@ -55,6 +55,18 @@ class MdevRecord:
         model.check_uuid(self.uuid)
         names.mdev_type(self.mdev_type)
 
+    def is_live(self, mdevs: cabc.Mapping[str, model.Mdev]) -> bool:
+        """Whether it is there as it was recorded, as far as the kernel tells.
+
+        A uuid that is live as something else is somebody else's mdev.
+        """
+        live = mdevs.get(self.uuid)
+        return (
+            live is not None
+            and live.parent == self.parent
+            and live.mdev_type in (self.mdev_type, None)
+        )
+
 
 @model.value
 class Claim:

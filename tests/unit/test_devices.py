@@ -16,10 +16,10 @@ CONSUMER = '11111111-1111-4111-8111-111111111111'
 HERE, THERE = 'pci_0000_84_00_0', 'mtty_mtty'
 
 
-def snapshot(live=(), defined=()):
+def snapshot(live=(), defined=(), on=HERE, mdev_type='x-1'):
     return model.HostSnapshot(
         parents={},
-        mdevs={u: model.Mdev(uuid=u, parent=HERE, mdev_type='x-1') for u in live},
+        mdevs={u: model.Mdev(uuid=u, parent=on, mdev_type=mdev_type) for u in live},
         definitions={
             u: model.Definition(uuid=u, parent=HERE, mdev_type='x-1') for u in defined
         },
@@ -92,6 +92,27 @@ RUNS, STOPPED = {A: True}, {A: False}
             RUNS,
             'foreign',
             id='live, in a guest that runs, and nothing is known',
+        ),
+        pytest.param(
+            snapshot([A], on=THERE),
+            claims([], [A]),
+            {},
+            'foreign',
+            id="a consumer's, and live on another parent",
+        ),
+        pytest.param(
+            snapshot([A], mdev_type='x-2'),
+            claims([A]),
+            {},
+            'foreign',
+            id='known, and live as another type',
+        ),
+        pytest.param(
+            snapshot([A], mdev_type=None),
+            claims([], [A]),
+            {},
+            'claimed',
+            id="a consumer's, and live with a type that is not told",
         ),
         pytest.param(
             snapshot(), claims([], [A]), {}, 'missing', id="a consumer's and not live"
