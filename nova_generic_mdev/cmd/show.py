@@ -154,11 +154,14 @@ class InventoryList(lister.Lister):
             reuse_found=run.policy.reuse_found,
         )
         traits = inventory.traits(run.resolution, run.snapshot, run.claims)
+        rules, held = run.resolution.rules, _held_types(run.claims)
         rows = (
             (
                 names.provider(run.root_provider, parent),
                 parent,
-                _types(run.resolution, parent, resource_class),
+                _types(
+                    rules.get(parent, ()), resource_class, held[parent, resource_class]
+                ),
                 resource_class,
                 one.total,
                 one.reserved,
@@ -171,9 +174,21 @@ class InventoryList(lister.Lister):
         return header, rows
 
 
-def _types(resolution: policy.Resolution, parent: str, resource_class: str) -> str:
-    rules = resolution.rules.get(parent, ())
-    return ' '.join(r.mdev_type for r in rules if r.resource_class == resource_class)
+def _types(
+    rules: cabc.Iterable[policy.TypeRule], resource_class: str, held: set[str]
+) -> str:
+    """The types of a class on a parent: those enabled, and others still held."""
+    enabled = [r.mdev_type for r in rules if r.resource_class == resource_class]
+    return ' '.join([*enabled, *sorted(held.difference(enabled))])
+
+
+def _held_types(claims: record.Claims) -> dict[tuple[str, str], set[str]]:
+    """The types of what is claimed, by parent and class."""
+    found: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+    for claim in claims.claims.values():
+        known = claims.mdevs[claim.uuid]
+        found[known.parent, claim.resource_class].add(known.mdev_type)
+    return found
 
 
 def say_faults(app: ty.Any, faults: cabc.Iterable[model.Fault]) -> None:

@@ -364,6 +364,15 @@ drain = true
     assert row['mdev_type'] == 'mtty-2 mtty-1'
 
 
+def test_a_type_that_is_only_held_still_is_named(call, configure, samples, keep):
+    state = keep([known(A), known(B)], [claim(A)])
+    result = call(configure(''), samples, state, 'inventory', 'list', '-f', 'json')
+    (row,) = result.rows
+    assert [row[c] for c in INVENTORY_LIST[1:7]] == [
+        'mtty_mtty', 'mtty-2', 'CUSTOM_MTTY', 1, 0, 1
+    ]  # fmt: skip
+
+
 def test_the_root_provider_is_the_machines_name_without_libvirt(
     call, configure, samples, monkeypatch
 ):
