@@ -16,11 +16,11 @@ device_addresses = mdpy
 """
 # Each process writes what it was given, or its status, into files of its own.
 ALL_AT_ONCE = """
-mkdir -p /root/crowd; rm -f /root/crowd/*; n=0
+mkdir -p /root/crowd; cd /root/crowd; rm -f *; n=0
 for consumer in {consumers}; do
     n=$((n + 1))
     {{ nova-mdev device allocate --consumer $consumer --resource mdpy:VGPU=1 -f json \\
-        > /root/crowd/$n.out 2> /root/crowd/$n.err; echo $? > /root/crowd/$n.status; }} &
+        > $n.out 2> $n.err; echo $? > $n.status; }} &
 done
 wait
 """
