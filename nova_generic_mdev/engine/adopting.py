@@ -19,23 +19,27 @@ def set_origin(
     store: claimslib.ClaimStore,
     uuids: cabc.Collection[str] | None,
     origin: record.Origin,
+    guests: cabc.Container[str] = (),
 ) -> tuple[giving.Device, ...]:
     """Say of mdevs that we created them, or that we only found them.
 
-    An mdev that was foreign is recorded and is ours to hand out from now on.
+    An mdev that was foreign is recorded and is ours to hand out from now on;
+    so not one that a guest has already.
 
-    :param uuids: which; None is every live one
+    :param uuids: which; None is every live one of which this can be said
+    :param guests: the mdevs that are named in a guest's XML
     :returns: those that changed
     :raises NotFound: one of them is neither live nor recorded; nothing changed
+    :raises HostError: a guest has one of them; nothing changed
     :raises InvalidName: one of them is no uuid; nothing changed
     :raises ClaimsError: the record cannot be used
     """
     snapshot = host.snapshot()
     with store.transaction() as session:
         known = session.load()
-        mdevs = [
-            _record(uuid, snapshot, known, origin) for uuid in _chosen(uuids, snapshot)
-        ]
+        taken = {u for u in snapshot.mdevs if u in guests and u not in known.mdevs}
+        chosen = _chosen(uuids, snapshot, taken)
+        mdevs = [_record(uuid, snapshot, known, origin) for uuid in chosen]
         changed = [mdev for mdev in mdevs if known.mdevs.get(mdev.uuid) != mdev]
         for mdev in changed:
             if mdev.uuid in known.mdevs:
@@ -46,12 +50,22 @@ def set_origin(
 
 
 def _chosen(
-    uuids: cabc.Collection[str] | None, snapshot: model.HostSnapshot
+    uuids: cabc.Collection[str] | None,
+    snapshot: model.HostSnapshot,
+    taken: cabc.Set[str],
 ) -> list[str]:
-    if uuids is not None:
-        return sorted({names.uuid(uuid) for uuid in uuids})
-    # What the kernel does not tell the type of is not ours to choose.
-    return [u for u, mdev in snapshot.mdevs.items() if mdev.mdev_type is not None]
+    if uuids is None:
+        # What the kernel does not tell the type of is not ours to choose.
+        typed = [u for u, mdev in snapshot.mdevs.items() if mdev.mdev_type is not None]
+        return [uuid for uuid in typed if uuid not in taken]
+    chosen = sorted({names.uuid(uuid) for uuid in uuids})
+    for uuid in taken.intersection(chosen):
+        raise exceptions.HostError(
+            f'mdev {uuid}',
+            'a guest has it that no consumer of ours is; name it again when that '
+            'guest is gone',
+        )
+    return chosen
 
 
 def _record(

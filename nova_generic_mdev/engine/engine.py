@@ -37,8 +37,9 @@ LOG = logging.getLogger(__name__)
 class Engine:
     """Gives and takes the mdevs of one host.
 
-    :param guests: asked once, at the first start: the mdevs that are named in a
-        guest's XML, or None where nobody can tell
+    :param guests: asked at the first start and at an adoption, and in no
+        allocation: the mdevs that are named in a guest's XML, or None where
+        nobody can tell
     """
 
     def __init__(
@@ -183,7 +184,8 @@ class Engine:
     ) -> tuple[giving.Device, ...]:
         """Say whether we made some mdevs, or all; see :func:`.set_origin`."""
         self.start()
-        return adopting.set_origin(self._host, self._store, uuids, origin)
+        guests = self._guests() or ()
+        return adopting.set_origin(self._host, self._store, uuids, origin, guests)
 
 
 def _scope(

@@ -560,6 +560,18 @@ def test_adopting_never_removes_what_a_guest_names(acting, host, store):
     assert live(host) == {}
 
 
+def test_what_a_guest_of_others_has_cannot_become_ours(host, store):
+    """It would be handed out: the next guest would get this one's device."""
+    acting = engine.Engine(host, store, rules(), lambda: {STRANGER})
+    host.place(UUID, MTTY, 'mtty-2')
+    host.place(STRANGER, MTTY, 'mtty-2')
+
+    with pytest.raises(exceptions.HostError, match='guest'):
+        adopt(acting, UUID, STRANGER)
+    assert store.load() == record.Claims()
+    assert uuids(disown(acting)) == [UUID]
+
+
 def test_a_disowned_one_is_never_removed(acting, host, store):
     request = allocation.Request(parent=MTTY, resource_class='VGPU')
     (device,) = acting.allocate(ME, [request])
