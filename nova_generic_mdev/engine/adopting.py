@@ -59,7 +59,7 @@ def _chosen(
         typed = [u for u, mdev in snapshot.mdevs.items() if mdev.mdev_type is not None]
         return [uuid for uuid in typed if uuid not in taken]
     chosen = sorted({names.uuid(uuid) for uuid in uuids})
-    for uuid in taken.intersection(chosen):
+    for uuid in sorted(taken & set(chosen)):
         raise exceptions.HostError(
             f'mdev {uuid}',
             'a guest has it that no consumer of ours is; name it again when that '
