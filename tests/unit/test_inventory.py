@@ -345,6 +345,16 @@ def test_found_ones_are_gone_where_they_are_not_reused():
             {'p': {A: (2, 0)}},
             id='idle-one-of-another-type-is-not-ours-to-give',
         ),
+        pytest.param(
+            Scene(
+                parents={'p': {'t-1': 2}, 'q': {'t-1': 1}, 'r': {'t-1': 2}},
+                devices={'p': 'dev_f', 'q': 'dev_f'},
+                mdevs=(Mdev('q', 't-1', holder=0),),
+            ),
+            {'dev_p': {A: 4}, 'dev_q': {A: 4}, 'dev_r': {A: 4}},
+            {'p': {A: (4, 2)}, 'q': {A: (4, 2)}, 'r': {A: (2, 0)}},
+            id='an-mdev-touches-all-functions-of-its-device',
+        ),
     ],
 )
 def test_several_of_them(scene, recorded, expected):
