@@ -124,11 +124,20 @@ class _Count:
         total = max(1, usable)
         if not self._pristine(parent, resource_class):
             total = max(total, self._recorded.get(parent, {}).get(resource_class, 0))
-        rule = self._resolution.rule(parent, resource_class)
-        if rule is not None and rule.limit is not None:
-            total = min(total, max(rule.limit, usable, 1))
+        limit = self._limit(parent, resource_class)
+        if limit is not None:
+            total = min(total, max(limit, usable, 1))
         # No holding is larger than this: total >= usable >= mine.
         return Inventory(total=total, reserved=total - usable, max_unit=total)
+
+    def _limit(self, parent: str, resource_class: str) -> int | None:
+        """The limit of what serves the class there, or of what drains it."""
+        rules = self._resolution.rules.get(parent, ())
+        of_class = [rule for rule in rules if rule.resource_class == resource_class]
+        serving = self._resolution.rule(parent, resource_class)
+        if serving is None and len(of_class) == 1:
+            serving = of_class[0]
+        return serving.limit if serving is not None else None
 
     def _on_offer(self, parent: str, resource_class: str) -> int:
         """``idle + free`` of the one rule of the class that is not draining."""

@@ -46,7 +46,7 @@ def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
     for uuid, claim in known.claims.items():
         mdev = known.mdevs[uuid]
         device = giving.device_of(mdev)
-        if _is_back(mdev, snapshot):
+        if mdev.is_live(snapshot.mdevs):
             continue
         if mdev.parent not in snapshot.parents:
             waiting.append(device)
@@ -58,15 +58,6 @@ def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
             failed.append((device, e))
     return Recovery(
         recovered=tuple(recovered), waiting=tuple(waiting), failed=tuple(failed)
-    )
-
-
-def _is_back(mdev: record.MdevRecord, snapshot: model.HostSnapshot) -> bool:
-    there = snapshot.mdevs.get(mdev.uuid)
-    return (
-        there is not None
-        and there.parent == mdev.parent
-        and there.mdev_type == mdev.mdev_type
     )
 
 
@@ -85,7 +76,7 @@ def _make_again(
         if now.claims.get(claim.uuid) != claim:
             return False
         mdev = now.mdevs[claim.uuid]
-        if _is_back(mdev, host.snapshot([parent.name])):
+        if mdev.is_live(host.snapshot([parent.name]).mdevs):
             return False
         if mdev.backend == giving.KEEPS_NOTHING:
             # Until it is known what makes it this time, all ways are undone.

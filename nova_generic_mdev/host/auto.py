@@ -46,7 +46,7 @@ class AutoHost:
 
     :param kernel_host: looks at this machine, and makes what libvirt cannot
     :param source: a connection to libvirt that may write, or its URI; None is
-        libvirt's default
+        the system's own libvirt
     """
 
     def __init__(
