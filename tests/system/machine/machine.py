@@ -80,9 +80,22 @@ class Machine(access.Access):
     def start(self, timeout: float = 180.0, *, libvirt: bool = True) -> Machine:
         """Power on, and wait until the machine can be used.
 
+        A new machine whose kernel ends at once is started once more: emulation
+        with several threads was seen to break one at boot.
+
         :param libvirt: wait for libvirt too.
         :raises DidNotComeUp: it ended, or took longer than `timeout` seconds.
         """
+        is_new = self.directory is None
+        try:
+            return self._start(timeout, libvirt=libvirt)
+        except errors.DidNotComeUp as error:
+            if not (is_new and isinstance(error.__cause__, errors.MachineDied)):
+                raise
+            progress.say(f'{self.name} did not come up, once more: {error.reason}')
+        return self._start(timeout, libvirt=libvirt)
+
+    def _start(self, timeout: float, *, libvirt: bool) -> Machine:
         settings = self._prepare()
         began = time.monotonic()
         self._process = qemu.Process(settings)
@@ -124,7 +137,7 @@ class Machine(access.Access):
                     f'{self.name} shuts down', timeout, self.console_tail()
                 )
         self._power_off()
-        self.start(timeout)
+        self._start(timeout, libvirt=True)
 
     @property
     def pid(self) -> int:
