@@ -9,20 +9,12 @@ takes a rule from its parents, a warning takes nothing.
 from __future__ import annotations
 
 import collections.abc as cabc
-import typing as ty
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import names
+from nova_generic_mdev.rules import TypeRule
 
-if ty.TYPE_CHECKING:
-    from nova_generic_mdev.policy import TypeRule
-
-# vfio-ap: a queue, which is an adapter and a domain, belongs to one mdev at a
-# time (kernel, Documentation/arch/s390/vfio-ap.rst).
-_EXCLUSIVE = frozenset({'assign_adapter', 'assign_domain'})
-# The options that must be known before attributes can be called too many.
-_EXCLUSIVE_OPTIONS = frozenset({'attributes', 'max_instances'})
 _SEE_PARENTS = '"nova-mdev parent list" names what is there'
 _ERROR = model.Severity.ERROR
 _WARNING = model.Severity.WARNING
@@ -159,19 +151,12 @@ def _of_traits(rule: TypeRule, problem: str, remedy: str) -> model.Problem:
     )
 
 
-def exclusive_attributes(rule: TypeRule) -> list[str]:
-    """The attributes that only one mdev can have, where there may be more."""
-    if rule.max_instances == 1 or rule.unparsed & _EXCLUSIVE_OPTIONS:
-        return []
-    return sorted(_EXCLUSIVE.intersection(name for name, _ in rule.attributes))
-
-
 def of_exclusive_attributes(
     rules: cabc.Iterable[TypeRule],
 ) -> cabc.Iterator[model.Problem]:
     """Attributes that only one mdev can have, for types that may have more."""
     for rule in rules:
-        if exclusive := exclusive_attributes(rule):
+        if exclusive := rule.exclusive_attributes:
             yield model.Problem(
                 severity=_ERROR,
                 group=rule.group,
