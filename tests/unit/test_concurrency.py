@@ -171,7 +171,7 @@ def test_under_eventlet_the_privileged_call_is_bounded_and_lets_others_run(tmp_p
         ran.clear()
         mdev.remove('ffffffff-2222-4333-8444-000000000001')
         assert len(ran) > 3, ran
-        print('done')
+        print('done', flush=True)
         os._exit(0)
         """,
     )
