@@ -16,6 +16,7 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev import fixture
 from nova_generic_mdev import inventory
 from nova_generic_mdev import model
+from nova_generic_mdev import names
 from nova_generic_mdev import policy
 from nova_generic_mdev import record
 from nova_generic_mdev.host import sysfs
@@ -407,7 +408,7 @@ class Walk:
         self._recorded: dict[str, dict[str, int]] = {}
         types = {t for p in host.snapshot().parents.values() for t in p.types}
         self._rules = tuple(
-            rule(t, policy.names.resource_class(t.replace('-', '_')))
+            rule(t, names.resource_class(t.replace('-', '_')))
             for t in sorted(types)
         )
         self.type_of = {r.resource_class: r.mdev_type for r in self._rules}
