@@ -408,8 +408,7 @@ class Walk:
         self._recorded: dict[str, dict[str, int]] = {}
         types = {t for p in host.snapshot().parents.values() for t in p.types}
         self._rules = tuple(
-            rule(t, names.resource_class(t.replace('-', '_')))
-            for t in sorted(types)
+            rule(t, names.resource_class(t.replace('-', '_'))) for t in sorted(types)
         )
         self.type_of = {r.resource_class: r.mdev_type for r in self._rules}
 
