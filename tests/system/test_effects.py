@@ -206,8 +206,14 @@ def test_what_somebody_else_made_is_adopted_and_then_goes(program: Program) -> N
     name = f'mdev_{FOREIGN.replace("-", "_")}_mtty'
     machine.run(f'virsh -q nodedev-start {name}; virsh -q nodedev-autostart {name}')
     program.boot('holder', [FOREIGN])
+    # A guest that nobody told us of has it: it cannot become ours to hand out.
+    refused = program.run('device', 'adopt', FOREIGN, check=False)
+    assert (refused.status, 'a guest has it' in refused.stderr) == (1, True)
+    assert program.rows('device', 'adopt', '--all') == []
+    machine.run('virsh -q destroy holder')
     (row,) = program.rows('device', 'adopt', FOREIGN.upper())
     assert (row['uuid'], row['origin']) == (FOREIGN, 'created')
+    program.boot('holder', [FOREIGN])
     # A guest names it: it stays, whatever is put right.
     program.run('device', 'recover')
     assert program.live() == {FOREIGN}
