@@ -154,7 +154,7 @@ class Engine:
             for more in refused[1:]:
                 LOG.warning('consumer %s keeps one more: %s', consumer, more)
             raise refused[0]
-        return tuple(released)
+        return giving.in_order(released)
 
     def _release(self, known: record.MdevRecord) -> giving.Device:
         # The claim goes last: until the mdev is gone nobody else may have it.

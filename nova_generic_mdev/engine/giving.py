@@ -47,6 +47,11 @@ def undone_by(before: str | None, made: str) -> str:
     return before if made == KEEPS_NOTHING and before is not None else made
 
 
+def in_order(devices: cabc.Iterable[Device]) -> tuple[Device, ...]:
+    """By parent, type and uuid: however they were made, they are told alike."""
+    return tuple(sorted(devices, key=lambda d: (d.parent, d.mdev_type, d.uuid)))
+
+
 def device_of(mdev: record.MdevRecord) -> Device:
     """The device that a record tells of."""
     return Device(
@@ -95,7 +100,7 @@ class Giving:
             self._finish()
             undo.pop_all()
         given = (device for _, device in self._given)
-        return tuple(sorted(given, key=lambda d: (d.parent, d.mdev_type, d.uuid)))
+        return in_order(given)
 
     def _claim(self, consumer: str, owner: record.Owner) -> None:
         """Write all that is to come, before any of it, in one transaction."""

@@ -128,6 +128,12 @@ def test_the_attributes_of_the_rule_reach_the_host_and_the_record(make):
     assert bench.record.mdevs[device.uuid].attributes == wanted
 
 
+def test_what_is_released_is_told_in_the_order_in_which_it_was_given(bench):
+    wanted = [request(amount=4), request(resource_class=TWO, amount=4)]
+    given = bench.engine.allocate(ME, wanted)
+    assert bench.engine.release(ME) == given
+
+
 def test_asked_again_it_gives_the_same_and_does_nothing(bench):
     requests = [request(amount=3), request(MTTY, TWO)]
     first = bench.engine.allocate(ME, requests)
