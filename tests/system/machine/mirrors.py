@@ -2,13 +2,14 @@
 """Where the machine's packages come from: where this host's own come from.
 
 The host's apt sources name a mirror that works from here, maybe the only one.
-We take its address and ask it for our suite. A host that is not Debian, or
-has no sources, gets Debian's own address.
+We take its address and ask it for our suite. On a host that is not Debian, or
+has no sources, the environment names a mirror.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -17,8 +18,7 @@ from pathlib import Path
 from tests.system.machine import errors
 from tests.system.machine import host
 
-_FALLBACK_ARCHIVE = 'http://mirror.example/debian'
-_FALLBACK_SECURITY = 'http://mirror.example/debian-security'
+VARIABLE = 'NOVA_GENERIC_MDEV_MIRROR'
 KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
 _DEBIAN_SUITES = (
@@ -53,12 +53,21 @@ class _Source:
 
 
 def of_this_host(apt: Path = Path('/etc/apt')) -> Mirrors:
-    """The mirrors in an apt configuration directory (sources.list(5))."""
+    """The mirrors in an apt configuration directory (sources.list(5)).
+
+    :raises NeedsMissing: there is none, and the environment names none
+    """
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Mirrors(archive=named.rstrip('/'), security=None)
     sources = [s for s in _sources(apt) if _is_debian(s)]
     archive = [s.uri for s in sources if '-security' not in s.suite]
     security = [s.uri for s in sources if '-security' in s.suite]
     if not archive:
-        return Mirrors(archive=_FALLBACK_ARCHIVE, security=_FALLBACK_SECURITY)
+        raise errors.NeedsMissing(
+            f'a mirror of Debian among the apt sources in {apt}',
+            f'name one in the environment: {VARIABLE}=http://MIRROR/debian',
+        )
     return Mirrors(archive=archive[0], security=security[0] if security else None)
 
 

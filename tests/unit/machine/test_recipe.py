@@ -73,26 +73,33 @@ FOREIGN = 'deb http://vendor.example/packages cloud-bookworm main\n'
             None,
             id='one-line-style-without-security',
         ),
-        pytest.param(
-            {'sources.list.d/vendor.list': FOREIGN},
-            'http://mirror.example/debian',
-            'http://mirror.example/debian-security',
-            id='no-debian-mirror-known',
-        ),
-        pytest.param(
-            {},
-            'http://mirror.example/debian',
-            'http://mirror.example/debian-security',
-            id='no-apt',
-        ),
     ],
 )
-def test_mirrors_of_a_host(tmp_path, files, archive, security) -> None:  # type: ignore[no-untyped-def]
+def test_mirrors_of_a_host(tmp_path, monkeypatch, files, archive, security) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.delenv(mirrors.VARIABLE, raising=False)
     (tmp_path / 'sources.list.d').mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     found = mirrors.of_this_host(tmp_path)
     assert (found.archive, found.security) == (archive, security)
+
+
+@pytest.mark.parametrize(
+    'files',
+    [
+        pytest.param({'vendor.list': FOREIGN}, id='no-debian-mirror-known'),
+        pytest.param({}, id='no-apt'),
+    ],
+)
+def test_a_host_without_a_mirror_of_debian(tmp_path, monkeypatch, files) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.delenv(mirrors.VARIABLE, raising=False)
+    (tmp_path / 'sources.list.d').mkdir()
+    for name, text in files.items():
+        (tmp_path / 'sources.list.d' / name).write_text(text)
+    with pytest.raises(errors.NeedsMissing, match=mirrors.VARIABLE):
+        mirrors.of_this_host(tmp_path)
+    monkeypatch.setenv(mirrors.VARIABLE, 'http://mirror.example/debian/')
+    assert mirrors.of_this_host(tmp_path).archive == 'http://mirror.example/debian'
 
 
 def test_what_is_missing_is_named_by_package() -> None:
