@@ -28,7 +28,7 @@ def machine_id() -> str:
 
 
 def make_directory(path: str) -> None:
-    """Make a directory, and what is missing above it.
+    """Make a directory, and what is missing above it, durably.
 
     Everybody may read it: there are names and uuids in it, and no secrets.
 
@@ -48,6 +48,7 @@ def make_directory(path: str) -> None:
     if os.geteuid() == 0:
         owner = os.stat(above)
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    _sync_names_in(above)
 
 
 def make_file(path: str) -> None:
@@ -72,11 +73,17 @@ def replace(source: str, target: str) -> None:
     :raises OSError: it cannot be renamed
     """
     os.rename(source, target)
-    directory = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
+    _sync_names_in(os.path.dirname(target))
+
+
+def _sync_names_in(directory: str) -> None:
+    # What a file holds is on the disk when it was synced; its name, and that of
+    # the directory that it is in, only when the one above was synced too.
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(directory)
+        os.fsync(handle)
     finally:
-        os.close(directory)
+        os.close(handle)
 
 
 def remove(path: str) -> None:

@@ -683,3 +683,18 @@ def test_a_machine_without_an_id(monkeypatch, tmp_path):
     monkeypatch.setattr('nova_generic_mdev.claims.files._MACHINE_ID', missing)
     with pytest.raises(exceptions.HostError, match='systemd-machine-id-setup'):
         claims.machine_id()
+
+
+def test_a_new_record_has_its_name_on_the_disk(tmp_path, monkeypatch):
+    """After a power cut: not the file alone, each new directory above it too."""
+    synced = set()
+    fsync = os.fsync
+
+    def note(handle):
+        synced.add(os.readlink(f'/proc/self/fd/{handle}'))
+        fsync(handle)
+
+    monkeypatch.setattr(os, 'fsync', note)
+    claims.ClaimStore(str(tmp_path / 'nova' / 'mdev'), 'm' * 32).create(record.Claims())
+    wanted = {tmp_path, tmp_path / 'nova', tmp_path / 'nova' / 'mdev'}
+    assert {str(path) for path in wanted} <= synced
