@@ -154,6 +154,9 @@ class ClaimStore:
         )
         with contextlib.closing(connection):
             connection.execute('PRAGMA foreign_keys = ON')
+            # The removal of the journal is what commits. Less than EXTRA does not
+            # wait for it to reach the disk, and a power cut would take it back.
+            connection.execute('PRAGMA synchronous = EXTRA')
             self._check(connection)
             yield connection
 

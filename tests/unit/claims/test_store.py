@@ -698,3 +698,20 @@ def test_a_new_record_has_its_name_on_the_disk(tmp_path, monkeypatch):
     claims.ClaimStore(str(tmp_path / 'nova' / 'mdev'), 'm' * 32).create(record.Claims())
     wanted = {tmp_path, tmp_path / 'nova', tmp_path / 'nova' / 'mdev'}
     assert {str(path) for path in wanted} <= synced
+
+
+def test_what_is_committed_is_not_taken_back_by_a_power_cut(store, monkeypatch):
+    """The journal's removal is the commit: its directory is synced after it."""
+    asked = []
+    connect = sqlite3.connect
+
+    def watched(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(asked.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, 'connect', watched)
+    with store.transaction():
+        pass
+    assert 'PRAGMA synchronous = EXTRA' in asked
+    assert asked.index('PRAGMA synchronous = EXTRA') < asked.index('BEGIN IMMEDIATE')
