@@ -46,7 +46,22 @@ class KernelMismatch(MachineError):
     """The machine's kernel and the modules' kernel are of two versions."""
 
 
-class DidNotComeUp(MachineError):
+class _NotThere(MachineError):
+    """A machine is not there; carries what its console said last."""
+
+    _what = ''
+
+    def __init__(self, name: str, reason: str, console: str) -> None:
+        self.name = name
+        self.reason = reason
+        self.console = console
+        super().__init__(
+            f'machine {name!r} {self._what}: {reason}'
+            f"\n--- its console's last lines:\n{console or '(nothing)'}"
+        )
+
+
+class DidNotComeUp(_NotThere):
     """A machine was started and does not answer.
 
     :param name: the machine.
@@ -54,17 +69,10 @@ class DidNotComeUp(MachineError):
     :param console: the last lines of its console.
     """
 
-    def __init__(self, name: str, reason: str, console: str) -> None:
-        self.name = name
-        self.reason = reason
-        self.console = console
-        super().__init__(
-            f'machine {name!r} did not come up: {reason}'
-            f"\n--- its console's last lines:\n{console or '(nothing)'}"
-        )
+    _what = 'did not come up'
 
 
-class MachineDied(MachineError):
+class MachineDied(_NotThere):
     """QEMU ended while the machine was in use.
 
     :param name: the machine.
@@ -72,14 +80,7 @@ class MachineDied(MachineError):
     :param console: the last lines of its console.
     """
 
-    def __init__(self, name: str, reason: str, console: str) -> None:
-        self.name = name
-        self.reason = reason
-        self.console = console
-        super().__init__(
-            f'machine {name!r} ended: {reason}'
-            f"\n--- its console's last lines:\n{console or '(nothing)'}"
-        )
+    _what = 'ended'
 
 
 class CommandFailed(MachineError):
