@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m tests.runner tests/nova``, from the tree's root."""
+
+import argparse
+import pathlib
+import sys
+
+from tests.runner import judging
+from tests.runner import result as resultlib
+from tests.runner import stream
+from tests.runner import telling
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run tests, tell how they ended; the exit code says whether all is good."""
+    options = _options(arguments)
+    excused = judging.known(options.excused)
+    ran = stream.run(options.path, options.filters, options.workers, _show)
+    _say('')
+    results = ran.results
+    verdicts = judging.judge(results.values(), excused, must_fail=options.must_fail)
+    if not options.filters:
+        verdicts += judging.missing(excused, results)
+    if options.junit:
+        telling.junit(verdicts, options.junit)
+    for part in (telling.text(verdicts), ran.said, telling.total(verdicts)):
+        if part.strip():
+            _say(part)
+    outcomes = {verdict.outcome for verdict in verdicts}
+    good = judging.Outcome.PASSED in outcomes
+    return 0 if good and judging.Outcome.FAILED not in outcomes else 1
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='python -m tests.runner')
+    parser.add_argument('path', help='a folder of tests, below the current one')
+    parser.add_argument('filters', nargs='*', help='regular expressions for names')
+    parser.add_argument('--workers', type=int, default=0, help='processes at once')
+    parser.add_argument('--junit', type=pathlib.Path, help='write a report here')
+    parser.add_argument(
+        '--excused',
+        type=pathlib.Path,
+        help='TOML: tests that need not pass, or with --must-fail: fail; and why',
+    )
+    parser.add_argument(
+        '--must-fail',
+        action='store_true',
+        help='count a test that fails as good, and one that passes as bad',
+    )
+    return parser.parse_args(arguments)
+
+
+def _show(result: resultlib.Result) -> None:
+    sys.stdout.write(telling.mark(result))
+    sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+if __name__ == '__main__':
+    sys.exit(main())

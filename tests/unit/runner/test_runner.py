@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the runner of the tests that need Nova makes of their results."""
+
+import importlib.metadata
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.runner import judging
+from tests.runner import result as resultlib
+from tests.runner import telling
+
+
+def _result(status, name='a.test_b', **details):
+    return resultlib.Result(name=name, status=status, seconds=1.5, details=details)
+
+
+# status, excused, what counts, what is said of it
+MUST_PASS = {
+    'passed': ('success', False, 'passed', ''),
+    'failed': ('fail', False, 'failed', ''),
+    'skipped': ('skip', False, 'skipped', ''),
+    'expected its own failure': ('xfail', False, 'skipped', ''),
+    'missed its own failure': (
+        'uxsuccess',
+        False,
+        'failed',
+        resultlib.BAD['uxsuccess'],
+    ),
+    'its process died': ('inprogress', False, 'failed', resultlib.BAD['inprogress']),
+    'never began': ('exists', False, 'failed', resultlib.BAD['exists']),
+    'excused, failed': ('fail', True, 'skipped', 'the excuse'),
+    'excused, passed': ('success', True, 'passed', judging.OFF_THE_LIST_PASSED),
+}
+MUST_FAIL = {
+    'failed': ('fail', False, 'passed', ''),
+    'passed': ('success', False, 'failed', judging.NOT_FAILED),
+    'skipped': ('skip', False, 'failed', judging.NOT_FAILED),
+    'its process died': ('inprogress', False, 'failed', resultlib.BAD['inprogress']),
+    'excused, passed': ('success', True, 'skipped', 'the excuse'),
+    'excused, failed': ('fail', True, 'passed', judging.OFF_THE_LIST_FAILED),
+    'excused, its process died': (
+        'exists',
+        True,
+        'failed',
+        resultlib.BAD['exists'],
+    ),
+}
+
+
+def _judge(row, *, must_fail):
+    status, excused, outcome, why = row
+    excuses = {'a.test_b': 'the excuse'} if excused else {'other': 'not this one'}
+    (verdict,) = judging.judge([_result(status)], excuses, must_fail=must_fail)
+    assert (str(verdict.outcome), verdict.why) == (outcome, why)
+
+
+@pytest.mark.parametrize('row', MUST_PASS.values(), ids=MUST_PASS)
+def test_a_test_that_must_pass(row):
+    _judge(row, must_fail=False)
+
+
+@pytest.mark.parametrize('row', MUST_FAIL.values(), ids=MUST_FAIL)
+def test_a_test_that_must_fail(row):
+    _judge(row, must_fail=True)
+
+
+def test_excuses_for_what_is_no_test_are_failures():
+    (verdict,) = judging.missing(['a.test_b', 'a.test_c'], {'a.test_b'})
+    assert verdict.result.name == 'a.test_c'
+    assert verdict.outcome is judging.Outcome.FAILED
+
+
+def test_excuses_are_those_of_the_installed_nova(tmp_path, monkeypatch):
+    path = tmp_path / 'list.toml'
+    path.write_text('[all]\n"a" = "1"\n[31]\n"b" = "2"\n[34]\n"c" = "3"\n')
+    monkeypatch.setattr(importlib.metadata, 'version', lambda name: '31.3.1')
+    assert judging.known(path) == {'a': '1', 'b': '2'}
+
+
+def test_the_counts_are_those_that_ci_reads():
+    verdicts = judging.judge(
+        [_result('success', 'a'), _result('success', 'b'), _result('fail', 'c')], {}
+    )
+    assert telling.total(verdicts) == '2 passed, 1 failed, 0 skipped'
+
+
+def test_junit_has_every_verdict(tmp_path):
+    path = tmp_path / 'report.xml'
+    results = [
+        _result('success', 'm.T.test_a'),
+        _result('fail', 'm.T.test_b', traceback='it broke: \x1b[1m'),
+        _result('fail', 'm.T.test_c'),
+    ]
+    telling.junit(judging.judge(results, {'m.T.test_c': 'why'}), path)
+    cases = list(ElementTree.fromstring(path.read_text()))  # noqa: S314 - ours
+    assert [(c.get('classname'), c.get('name'), c.get('time')) for c in cases] == [
+        ('m.T', 'test_a', '1.500'),
+        ('m.T', 'test_b', '1.500'),
+        ('m.T', 'test_c', '1.500'),
+    ]
+    assert [[child.tag for child in case] for case in cases] == [
+        [],
+        ['failure'],
+        ['skipped'],
+    ]
+    assert 'it broke: ?[1m' in cases[1][0].text
+    assert cases[2][0].get('message') == 'why'
+
+
+def test_a_failure_shows_its_traceback_whole_and_the_end_of_its_log():
+    lines = [f'line {n}' for n in range(100)]
+    (verdict,) = judging.judge(
+        [_result('fail', traceback='\n'.join(lines), log='\n'.join(lines))], {}
+    )
+    shown = telling.text([verdict])
+    assert shown.count('line 0\n') == 1
+    assert shown.count('line 99') == 2
+    assert shown.count('line 70\n') == 2
+    assert shown.count('line 69\n') == 1
+
+
+def test_what_is_off_the_list_is_told():
+    verdicts = judging.judge([_result('success')], {'a.test_b': 'why'})
+    assert telling.text(verdicts).strip() == (
+        f'NOTE a.test_b: {judging.OFF_THE_LIST_PASSED}'
+    )
