@@ -147,6 +147,9 @@ class _Planner:
         """Steps for what is claimed already; takes it out of ``wanted``."""
         steps: list[Step] = []
         for claim in self._claims.of(self._consumer):
+            if claim.owner is record.Owner.ACCELERATOR:
+                # Asked for by its uuid, beside what Placement promised.
+                continue
             known = self._claims.mdevs[claim.uuid]
             key = (known.parent, claim.resource_class)
             if wanted[key] < 1:

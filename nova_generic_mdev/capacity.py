@@ -76,6 +76,8 @@ class Stock:
         known = self._claims.mdevs.get(uuid)
         if known is None or uuid in self._claims.claims or not self.is_live(known):
             return False
+        if known.origin is record.Origin.FOREIGN:
+            return False
         if known.origin is record.Origin.FOUND:
             return self._reuse_found
         # With ``remove`` no tenant may see another's device: a leftover of ours

@@ -5,16 +5,29 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import enum
+import typing as ty
 
+from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import record
+
+
+class Told(ty.Protocol):
+    """An mdev, as the host or the record tells of it."""
+
+    @property
+    def uuid(self) -> str: ...  # noqa: D102
+    @property
+    def parent(self) -> str: ...  # noqa: D102
+    @property
+    def mdev_type(self) -> str | None: ...  # noqa: D102
 
 
 class State(enum.StrEnum):
     """What can be said of an mdev, the first that fits.
 
-    * ``foreign``: live, and not ours to hand out: it came from elsewhere, though
-      it may have the uuid of one that we know as something else;
+    * ``foreign``: live, nobody's, and not ours to hand out: it came from elsewhere,
+      though it may have the uuid of one that we know as something else;
     * ``in-use``: live, in the XML of a guest that runs;
     * ``claimed``: live, and a consumer's or a defined guest's;
     * ``free``: live and nobody's;
@@ -91,4 +104,25 @@ def _state(
         return State.FOREIGN
     if running.get(uuid):
         return State.IN_USE
-    return State.CLAIMED if claimed or uuid in running else State.FREE
+    if claimed or uuid in running:
+        return State.CLAIMED
+    is_foreign = known.origin is record.Origin.FOREIGN
+    return State.FOREIGN if is_foreign else State.FREE
+
+
+def device_api(snapshot: model.HostSnapshot, mdev: Told) -> str:
+    """The ``device_api`` of an mdev's type, live or not: what a guest's XML needs.
+
+    :raises NotFound: the parent does not tell, or is not there
+    """
+    parent = snapshot.parents.get(mdev.parent)
+    kind = parent.types.get(mdev.mdev_type or '') if parent is not None else None
+    if kind is not None and kind.device_api is not None:
+        return kind.device_api
+    untold = f'the device_api of {mdev.mdev_type}' if mdev.mdev_type else 'its type'
+    where = mdev.parent if parent is not None else f'{mdev.parent}, which is not there,'
+    raise exceptions.NotFound(
+        f'mdev {mdev.uuid}',
+        f"{where} does not tell {untold}, which the guest's XML needs; "
+        "look at that device's driver",
+    )

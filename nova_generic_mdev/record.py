@@ -16,10 +16,17 @@ from nova_generic_mdev import names
 
 
 class Origin(enum.StrEnum):
-    """Whether we made an mdev; what was ``found`` is never removed."""
+    """Who made an mdev, and so whose it is to remove: ours is what we created.
+
+    * ``created``: we did; it is removed on release, unless it is to be kept;
+    * ``found``: it was there at the first start; it is handed out, never removed;
+    * ``foreign``: another service did, Cyborg say, and asked us to attach it; it
+      is never handed out, never removed and never forgotten.
+    """
 
     CREATED = 'created'
     FOUND = 'found'
+    FOREIGN = 'foreign'
 
 
 class Owner(enum.StrEnum):
@@ -74,7 +81,10 @@ class Claim:
 
     :param consumer: uuid of Placement's consumer: an instance or a migration
     :param resource_class: what the consumer was promised; kept here because
-        the configuration may change while the claim lives
+        the configuration may change while the claim lives; empty for an
+        accelerator's, which was promised a device and not a class
+    :param migration: uuid of the live migration that brings the consumer here;
+        None once it is here
     """
 
     consumer: str
@@ -82,10 +92,13 @@ class Claim:
     resource_class: str
     owner: Owner = Owner.PLACEMENT
     state: ClaimState = ClaimState.READY
+    migration: str | None = None
 
     def __post_init__(self) -> None:
         model.check_uuid(self.consumer)
         model.check_uuid(self.uuid)
+        if self.migration is not None:
+            model.check_uuid(self.migration)
 
 
 @model.value
@@ -118,11 +131,13 @@ class Scope:
     :param parents: all that is on these parents
     :param mdev_types: all that is of these types, wherever it is
     :param consumer: all that this consumer holds
+    :param mdevs: these, by uuid
     """
 
     parents: frozenset[str] = frozenset()
     mdev_types: frozenset[str] = frozenset()
     consumer: str | None = None
+    mdevs: frozenset[str] = frozenset()
 
 
 def all_found(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of the record: their rows, written and read.
+"""The rows of the record, written and read.
 
 An mdev's row goes last, after the mdev is gone.
 """
@@ -13,39 +13,11 @@ import typing as ty
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
+from nova_generic_mdev.claims import schema
 
-VERSION = 1
-SCHEMA = """
-CREATE TABLE host (machine_id TEXT NOT NULL);
-CREATE TABLE mdevs (
-    uuid TEXT PRIMARY KEY,
-    parent TEXT NOT NULL,
-    mdev_type TEXT NOT NULL,
-    attributes TEXT NOT NULL,
-    origin TEXT NOT NULL CHECK (origin IN ('created', 'found')),
-    backend TEXT
-) WITHOUT ROWID;
-CREATE TABLE claims (
-    uuid TEXT PRIMARY KEY REFERENCES mdevs (uuid),
-    consumer TEXT NOT NULL,
-    resource_class TEXT NOT NULL,
-    owner TEXT NOT NULL CHECK (owner IN ('placement', 'cli', 'accelerator')),
-    state TEXT NOT NULL CHECK (state IN ('pending', 'ready'))
-) WITHOUT ROWID;
-CREATE TABLE published (
-    parent TEXT NOT NULL,
-    trait TEXT NOT NULL,
-    PRIMARY KEY (parent, trait)
-) WITHOUT ROWID;
-CREATE INDEX claims_consumer ON claims (consumer);
-CREATE INDEX mdevs_parent ON mdevs (parent);
-CREATE INDEX mdevs_type ON mdevs (mdev_type);
-"""
-
-# One statement, so that it sees one state of the record.
 _READ = """
 SELECT mdevs.uuid, parent, mdev_type, origin, attributes, backend,
-       consumer, resource_class, owner, state
+       consumer, resource_class, owner, state, {migration}
 FROM mdevs LEFT JOIN claims ON claims.uuid = mdevs.uuid
 """
 _IN_SCOPE = """
@@ -55,7 +27,19 @@ WHERE mdevs.uuid IN (
     SELECT uuid FROM mdevs WHERE mdev_type IN (SELECT value FROM json_each(:types))
     UNION
     SELECT uuid FROM claims WHERE consumer = :consumer
+    UNION
+    SELECT value FROM json_each(:mdevs)
 )
+"""
+_ADD_MDEV = """
+INSERT INTO mdevs (uuid, parent, mdev_type, attributes, origin, backend)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
+_OR_CHANGE_IT = """
+ON CONFLICT (uuid) DO UPDATE SET
+    parent = excluded.parent, mdev_type = excluded.mdev_type,
+    attributes = excluded.attributes, origin = excluded.origin,
+    backend = excluded.backend
 """
 
 
@@ -69,35 +53,42 @@ class Session:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def load(self) -> record.Claims:
-        """The record as this transaction sees it."""
-        return read(self._connection, None)
+    def load(self, scope: record.Scope | None = None) -> record.Claims:
+        """The record, or this part of it, as this transaction sees it."""
+        return read(self._connection, scope)
 
     def add_mdev(self, known: record.MdevRecord) -> None:
         """Record an mdev."""
-        self._connection.execute(
-            'INSERT INTO mdevs VALUES (?, ?, ?, ?, ?, ?)',
-            (
-                known.uuid,
-                known.parent,
-                known.mdev_type,
-                json.dumps(known.attributes),
-                known.origin.value,
-                known.backend,
-            ),
-        )
+        self._connection.execute(_ADD_MDEV, _row_of(known))
+
+    def put_mdev(self, known: record.MdevRecord) -> None:
+        """Record an mdev as it is now, known before or not; its claim stays."""
+        self._connection.execute(_ADD_MDEV + _OR_CHANGE_IT, _row_of(known))
 
     def add_claim(self, claim: record.Claim) -> None:
         """Give a recorded mdev to a consumer."""
         self._connection.execute(
-            'INSERT INTO claims VALUES (?, ?, ?, ?, ?)',
+            'INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?)',
             (
                 claim.uuid,
                 claim.consumer,
                 claim.resource_class,
                 claim.owner.value,
                 claim.state.value,
+                claim.migration,
             ),
+        )
+
+    def set_consumer(self, uuid: str, consumer: str) -> None:
+        """Give a claimed mdev to another consumer, as it is."""
+        self._connection.execute(
+            'UPDATE claims SET consumer = ? WHERE uuid = ?', (consumer, uuid)
+        )
+
+    def set_arrived(self, uuid: str) -> None:
+        """Note that no live migration is needed any more to bring the consumer."""
+        self._connection.execute(
+            'UPDATE claims SET migration = NULL WHERE uuid = ?', (uuid,)
         )
 
     def set_state(self, uuid: str, state: record.ClaimState) -> None:
@@ -142,12 +133,17 @@ class Session:
 def read(connection: sqlite3.Connection, scope: record.Scope | None) -> record.Claims:
     """The rows of both tables as values: all of them, or those in the scope.
 
+    To be called in a transaction: the version and the rows are of one moment.
+
     :raises Damaged: a row that cannot be one of ours
     """
+    is_first = schema.version(connection) == 1
+    # Who may not write reads a record of the first version as it is.
+    select = _READ.format(migration='NULL' if is_first else 'migration')
     if scope is None:
-        rows = connection.execute(_READ)
+        rows = connection.execute(select)
     else:
-        rows = connection.execute(_READ + _IN_SCOPE, _parameters(scope))
+        rows = connection.execute(select + _IN_SCOPE, _parameters(scope))
     mdevs, claims = {}, {}
     for uuid, *facts in rows:
         try:
@@ -172,7 +168,19 @@ def _parameters(scope: record.Scope) -> dict[str, str | None]:
         'parents': json.dumps(sorted(scope.parents)),
         'types': json.dumps(sorted(scope.mdev_types)),
         'consumer': scope.consumer,
+        'mdevs': json.dumps(sorted(scope.mdevs)),
     }
+
+
+def _row_of(known: record.MdevRecord) -> tuple[str | None, ...]:
+    return (
+        known.uuid,
+        known.parent,
+        known.mdev_type,
+        json.dumps(known.attributes),
+        known.origin.value,
+        known.backend,
+    )
 
 
 def _mdev(
@@ -195,7 +203,12 @@ def _mdev(
 
 
 def _claim(
-    uuid: str, consumer: str, resource_class: str, owner: str, state: str
+    uuid: str,
+    consumer: str,
+    resource_class: str,
+    owner: str,
+    state: str,
+    migration: str | None,
 ) -> record.Claim:
     return record.Claim(
         consumer=consumer,
@@ -203,4 +216,5 @@ def _claim(
         resource_class=resource_class,
         owner=record.Owner(owner),
         state=record.ClaimState(state),
+        migration=migration,
     )

@@ -22,6 +22,7 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
 from nova_generic_mdev.claims import files
 from nova_generic_mdev.claims import locks
+from nova_generic_mdev.claims import schema
 from nova_generic_mdev.claims import session
 
 FILE = 'claims.sqlite'
@@ -96,6 +97,8 @@ class ClaimStore:
 
     def _read(self, mode: str, read: cabc.Callable[[sqlite3.Connection], _T]) -> _T:
         with self._connection(mode) as connection:
+            # All that is read in it is of one moment.
+            connection.execute('BEGIN')
             return read(connection)
 
     def create(self, found: record.Claims) -> None:
@@ -116,12 +119,11 @@ class ClaimStore:
         files.make_file(scratch)
         with contextlib.closing(sqlite3.connect(scratch)) as connection:
             connection.execute('PRAGMA journal_mode = OFF')
-            connection.executescript(session.SCHEMA)
+            schema.make(connection)
             connection.execute('INSERT INTO host VALUES (?)', (self._machine,))
             new = session.Session(connection)
             for known in found.mdevs.values():
                 new.add_mdev(known)
-            connection.execute(f'PRAGMA user_version = {session.VERSION}')
             connection.commit()
         files.replace(scratch, self.path)
 
@@ -137,9 +139,20 @@ class ClaimStore:
             _reported(self.path, (sqlite3.Error,)),
             self._connection('rw') as connection,
         ):
+            self._upgrade(connection)
             connection.execute('BEGIN IMMEDIATE')
             with connection:
                 yield session.Session(connection)
+
+    def _upgrade(self, connection: sqlite3.Connection) -> None:
+        """Bring an older record to this version: all of it, or nothing."""
+        if schema.version(connection) == schema.VERSION:
+            return
+        connection.execute('BEGIN IMMEDIATE')
+        with connection:
+            # What is damaged is told as such, and left as it is.
+            session.read(connection, None)
+            schema.upgrade(connection)
 
     def _exclusive(self) -> contextlib.AbstractContextManager[None]:
         return self.locks.held(['claims'], _LOCK_SECONDS)
@@ -161,16 +174,16 @@ class ClaimStore:
             yield connection
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute('PRAGMA user_version').fetchone()
+        version = schema.version(connection)
         if version == 0:
             raise exceptions.ClaimsError(
                 self.path, 'it is no record of claims; move it away'
             )
-        if version != session.VERSION:
+        if not 1 <= version <= schema.VERSION:
             raise exceptions.ClaimsError(
                 self.path,
-                f'its version is {version}, this release reads {session.VERSION}; '
-                'run the release that wrote it',
+                f'its version is {version}, this release reads 1 to '
+                f'{schema.VERSION}; run the release that wrote it',
             )
         machines = connection.execute('SELECT machine_id FROM host').fetchall()
         if machines != [(self._machine,)]:

@@ -109,24 +109,8 @@ class DeviceXml(command.Command):
             raise exceptions.NotFound(
                 f'mdev {uuid}', 'there is none; see "nova-mdev device list"'
             )
-        device_api = _device_api(run.snapshot, mdev)
+        device_api = devices.device_api(run.snapshot, mdev)
         self.app.stdout.write(domain_xml.hostdev(uuid, device_api) + '\n')
-
-
-def _device_api(
-    snapshot: model.HostSnapshot, mdev: model.Mdev | record.MdevRecord
-) -> str:
-    parent = snapshot.parents.get(mdev.parent)
-    kind = parent.types.get(mdev.mdev_type or '') if parent is not None else None
-    if kind is not None and kind.device_api is not None:
-        return kind.device_api
-    untold = f'the device_api of {mdev.mdev_type}' if mdev.mdev_type else 'its type'
-    where = mdev.parent if parent is not None else f'{mdev.parent}, which is not there,'
-    raise exceptions.NotFound(
-        f'mdev {mdev.uuid}',
-        f"{where} does not tell {untold}, which the guest's XML needs; "
-        "look at that device's driver",
-    )
 
 
 class InventoryList(lister.Lister):

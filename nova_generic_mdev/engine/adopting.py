@@ -24,7 +24,7 @@ def set_origin(
     """Say of mdevs that we created them, or that we only found them.
 
     An mdev that was foreign is recorded and is ours to hand out from now on;
-    so not one that a guest has already.
+    so not one that a guest has already.  An accelerator's has to be named.
 
     :param uuids: which; None is every live one of which this can be said
     :param guests: the mdevs that are named in a guest's XML
@@ -38,7 +38,7 @@ def set_origin(
     with store.transaction() as session:
         known = session.load()
         taken = {u for u in snapshot.mdevs if u in guests and u not in known.mdevs}
-        chosen = _chosen(uuids, snapshot, taken)
+        chosen = _all(snapshot, known, taken) if uuids is None else _named(uuids, taken)
         mdevs = [_record(uuid, snapshot, known, origin) for uuid in chosen]
         changed = [mdev for mdev in mdevs if known.mdevs.get(mdev.uuid) != mdev]
         for mdev in changed:
@@ -49,15 +49,20 @@ def set_origin(
     return tuple(giving.device_of(mdev) for mdev in changed)
 
 
-def _chosen(
-    uuids: cabc.Collection[str] | None,
-    snapshot: model.HostSnapshot,
-    taken: cabc.Set[str],
+def _all(
+    snapshot: model.HostSnapshot, known: record.Claims, taken: cabc.Set[str]
 ) -> list[str]:
-    if uuids is None:
-        # What the kernel does not tell the type of is not ours to choose.
-        typed = [u for u, mdev in snapshot.mdevs.items() if mdev.mdev_type is not None]
-        return [uuid for uuid in typed if uuid not in taken]
+    # What the kernel does not tell the type of is not ours to choose.
+    typed = [u for u, mdev in snapshot.mdevs.items() if mdev.mdev_type is not None]
+    services = {
+        uuid
+        for uuid, mdev in known.mdevs.items()
+        if mdev.origin is record.Origin.FOREIGN
+    }
+    return [uuid for uuid in typed if uuid not in taken | services]
+
+
+def _named(uuids: cabc.Iterable[str], taken: cabc.Set[str]) -> list[str]:
     chosen = sorted({names.uuid(uuid) for uuid in uuids})
     for uuid in sorted(taken & set(chosen)):
         raise exceptions.HostError(

@@ -1,37 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Gives mdevs to consumers, and takes them back.
-
-==========  ===============================================================
-lock        held by
-==========  ===============================================================
-consumer    whoever gives to or takes from one consumer, first of all
-device      whoever gives of a physical device, from the look at it until
-            its mdevs are made; nobody who removes, which can take long
-mdev type   the same, for a type of which the host may have only so many
-record      every transaction, and nothing else inside of it
-==========  ===============================================================
-"""
+"""All that can be done with the mdevs of a host; the modules beside it do it."""
 
 from __future__ import annotations
 
 import collections.abc as cabc
-import contextlib
-
-from oslo_log import log as logging
 
 from nova_generic_mdev import allocation
 from nova_generic_mdev import claims as claimslib
-from nova_generic_mdev import exceptions
 from nova_generic_mdev import host as hostlib
+from nova_generic_mdev import model
 from nova_generic_mdev import names
 from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
+from nova_generic_mdev.engine import accelerating
 from nova_generic_mdev.engine import adopting
+from nova_generic_mdev.engine import allocating
 from nova_generic_mdev.engine import giving
+from nova_generic_mdev.engine import keeping
+from nova_generic_mdev.engine import looking
 from nova_generic_mdev.engine import reconciling
 from nova_generic_mdev.engine import recovering
-
-LOG = logging.getLogger(__name__)
+from nova_generic_mdev.engine import releasing
 
 
 class Engine:
@@ -65,67 +54,79 @@ class Engine:
             found = record.all_found(self._host.snapshot(), self._guests() or ())
             self._store.create(found)
 
+    # Looks
+
+    def look(self) -> looking.Look:
+        """The host and the record, as they were together; see :func:`.look`."""
+        return looking.look(self._host, self._store, self._guests)
+
+    def claimed(
+        self,
+        consumer: str,
+        owners: cabc.Container[record.Owner] = frozenset(record.Owner),
+    ) -> tuple[giving.Device, ...]:
+        """What a consumer has, from the record alone, live or not.
+
+        :param owners: only what was claimed through one of these
+        :raises ClaimsError: the record cannot be read
+        """
+        consumer = names.uuid(consumer)
+        known = self._store.load(record.Scope(consumer=consumer))
+        return keeping.devices_of(known, consumer, owners)
+
+    def apis(self, devices: cabc.Collection[giving.Device]) -> cabc.Mapping[str, str]:
+        """The ``device_api`` of each, by uuid, from one look at their parents.
+
+        :raises NotFound: a parent does not tell, so no guest can have the device
+        :raises HostError: the host cannot be looked at
+        """
+        return looking.apis(self._host, devices)
+
+    # Giving and taking
+
     def allocate(
         self,
         consumer: str,
         requests: cabc.Collection[allocation.Request],
         owner: record.Owner = record.Owner.PLACEMENT,
+        migration: str | None = None,
     ) -> tuple[giving.Device, ...]:
         """Give a consumer all that it was promised, or nothing.
 
         Idempotent: what it has already is kept, what is missing is added.
 
+        :param migration: uuid of the live migration that brings the consumer;
+            new claims carry it until :meth:`arrive`
         :raises RequestError: it cannot be served here
         :raises CapacityError: there is no room, or the kernel refused
         :raises ClaimsError: the record cannot be written
         :raises HostError: the host did not do as its kernel documents
         """
         consumer = names.uuid(consumer)
-        limited = self._limited(requests)
+        migration = None if migration is None else names.uuid(migration)
         self.start()
-        with self._consumer_locked(consumer), self._devices_locked(requests, limited):
-            known = self._store.load(_scope(consumer, requests, limited))
-            snapshot = self._host.snapshot(_to_look_at(requests, limited, known))
-            steps = allocation.plan(
-                consumer,
-                requests,
-                policylib.resolve(self._policy, snapshot.parents.values()),
-                snapshot,
-                known,
-                reuse_found=self._policy.reuse_found,
-            )
-            given = giving.Giving(self._host, self._store, steps, known)
-            return given.carry_out(consumer, owner)
-
-    def _limited(
-        self, requests: cabc.Iterable[allocation.Request]
-    ) -> tuple[policylib.TypeRule, ...]:
-        """The rules with a limit that may serve these requests."""
-        asked = {request.resource_class for request in requests}
-        return tuple(
-            rule
-            for rule in self._policy.rules
-            if rule.limit is not None and rule.resource_class in asked
+        return allocating.allocate(
+            self._host, self._store, self._policy, consumer, requests, owner, migration
         )
 
-    def _consumer_locked(
-        self, consumer: str
-    ) -> contextlib.AbstractContextManager[None]:
-        return self._store.locks.held([giving.consumer_lock(consumer)])
+    def accelerate(
+        self, consumer: str, asks: cabc.Collection[accelerating.Ask]
+    ) -> tuple[giving.Device, ...]:
+        """Give a consumer the mdevs that its accelerator requests name, or none.
 
-    @contextlib.contextmanager
-    def _devices_locked(
-        self,
-        requests: cabc.Collection[allocation.Request],
-        limited: cabc.Iterable[policylib.TypeRule],
-    ) -> cabc.Iterator[None]:
-        """Hold the physical devices asked for, and the types with a host's limit."""
-        look = self._host.snapshot({request.parent for request in requests})
-        devices = {parent.physical_device for parent in look.parents.values()}
-        wanted = {f'device-{device}' for device in devices}
-        wanted |= {f'type-{r.mdev_type}' for r in limited if r.max_instances}
-        with self._store.locks.held(wanted):
-            yield
+        One that is there is ``foreign`` from now on, whatever it was; another one
+        is made, with that uuid, and goes when it is released, whatever the rule of
+        its type says.  Idempotent: what it has is kept, and made again if it is
+        not live; what it has beyond these stays its own until it is released.
+
+        :raises CapacityError: the kernel refused to make one
+        :raises NotFound: a parent or a type is not there
+        :raises HostError: one is there as something else, or another's
+        :raises ClaimsError: the record cannot be written
+        """
+        consumer = names.uuid(consumer)
+        self.start()
+        return accelerating.accelerate(self._host, self._store, consumer, asks)
 
     def release(self, consumer: str) -> tuple[giving.Device, ...]:
         """Take everything from a consumer; what we created goes by its rule.
@@ -141,33 +142,71 @@ class Engine:
         consumer = names.uuid(consumer)
         if not self._store.exists():
             return ()
-        released: list[giving.Device] = []
-        refused: list[exceptions.HostError] = []
-        with self._consumer_locked(consumer):
-            known = self._store.load(record.Scope(consumer=consumer))
-            for claim in known.of(consumer):
-                try:
-                    released.append(self._release(known.mdevs[claim.uuid]))
-                except exceptions.HostError as e:
-                    refused.append(e)
-        if refused:
-            for more in refused[1:]:
-                LOG.warning('consumer %s keeps one more: %s', consumer, more)
-            raise refused[0]
-        return giving.in_order(released)
+        return releasing.release(self._host, self._store, self._policy, consumer)
 
-    def _release(self, known: record.MdevRecord) -> giving.Device:
-        # The claim goes last: until the mdev is gone nobody else may have it.
-        is_ours = known.origin is record.Origin.CREATED
-        removed = is_ours and self._policy.removes(known.mdev_type)
-        if removed:
-            self._host.remove(known.uuid, known.backend)
-        with self._store.transaction() as session:
-            if removed:
-                session.drop_mdev(known.uuid)
-            else:
-                session.drop_claim(known.uuid)
-        return giving.device_of(known)
+    # What happens to a guest
+
+    def rekey(self, consumer: str, to: str) -> tuple[giving.Device, ...]:
+        """Make a consumer's claims another's, as Placement did its allocation.
+
+        Only those of Placement: an accelerator's stays with the server.  No mdev
+        is touched.  Idempotent: once done there is nothing left to do.  The other
+        one keeps what it has: a claim is of one mdev, so nothing is lost or shared
+        when both are one consumer's, and one release takes all of it.
+
+        :returns: all that the other one has from Placement now
+        :raises ClaimsError: the record cannot be written
+        """
+        consumer, to = names.uuid(consumer), names.uuid(to)
+        if not self._store.exists():
+            return ()
+        return keeping.rekey(self._store, consumer, to)
+
+    def arrive(self, consumer: str) -> None:
+        """A live migration has brought the consumer: its claims are plain ones.
+
+        :raises ClaimsError: the record cannot be written
+        """
+        consumer = names.uuid(consumer)
+        if self._store.exists():
+            keeping.arrive(self._store, consumer)
+
+    def restore(self, consumer: str) -> tuple[giving.Device, ...]:
+        """Make again what a consumer has and is not live, each as it was.
+
+        What can be made is made, also where another one cannot.
+
+        :returns: what was made again
+        :raises CapacityError: the kernel refused one
+        :raises NotFound: a parent is not there
+        :raises HostError: one is there as something else
+        :raises ClaimsError: the record cannot be used
+        """
+        return recovering.restore(self._host, self._store, names.uuid(consumer))
+
+    def adopt(
+        self,
+        consumer: str,
+        classes: cabc.Mapping[str, str],
+        seen: model.HostSnapshot | None = None,
+    ) -> tuple[giving.Device, ...]:
+        """Make what a guest's XML names its consumer's, all of it or nothing.
+
+        One that nobody knew was ``found``.  One that is known and is not live is
+        claimed too: :meth:`restore` brings it back.  What is its own stays as it
+        is, and then the host is not looked at.  An accelerator's becomes that.
+
+        :param classes: the resource class of each, by the mdev's uuid
+        :param seen: a look at all of the host, where many are adopted in a row
+        :raises NotFound: one is neither known nor there, so its type is unknown
+        :raises HostError: one is another consumer's
+        :raises ClaimsError: the record cannot be written
+        """
+        consumer = names.uuid(consumer)
+        self.start()
+        return keeping.adopt(self._host, self._store, consumer, classes, seen)
+
+    # What happens to the host
 
     def recover(self) -> recovering.Recovery:
         """Bring back each claimed mdev that is not live; see :func:`.recover`."""
@@ -186,36 +225,3 @@ class Engine:
         self.start()
         guests = self._guests() or ()
         return adopting.set_origin(self._host, self._store, uuids, origin, guests)
-
-
-def _scope(
-    consumer: str,
-    requests: cabc.Iterable[allocation.Request],
-    limited: cabc.Iterable[policylib.TypeRule],
-) -> record.Scope:
-    """The part of the record that an allocation is decided on."""
-    return record.Scope(
-        consumer=consumer,
-        parents=frozenset(request.parent for request in requests),
-        mdev_types=frozenset(rule.mdev_type for rule in limited),
-    )
-
-
-def _to_look_at(
-    requests: cabc.Iterable[allocation.Request],
-    limited: cabc.Iterable[policylib.TypeRule],
-    known: record.Claims,
-) -> set[str]:
-    """The parents asked for, and those that tell how much of a limit is left.
-
-    What is claimed counts wherever it is; what is not claimed counts if it is
-    still there; and a limit per device needs to know the device of each.
-    """
-    per_device = {r.mdev_type: bool(r.max_instances_per_device) for r in limited}
-    counted = {
-        mdev.parent
-        for mdev in known.mdevs.values()
-        if mdev.mdev_type in per_device
-        and (per_device[mdev.mdev_type] or mdev.uuid not in known.claims)
-    }
-    return counted | {request.parent for request in requests}

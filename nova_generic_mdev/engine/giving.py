@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One decided allocation, carried out: claim, act, or take all of it back."""
+"""What was decided to be a consumer's, carried out: claim, act, or undo all of it."""
 
 from __future__ import annotations
 
 import collections.abc as cabc
 import contextlib
-import uuid as uuidlib
 
 from oslo_log import log as logging
 
-from nova_generic_mdev import allocation
 from nova_generic_mdev import claims as claimslib
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import host as hostlib
@@ -31,12 +29,25 @@ class Device:
     origin: record.Origin
 
 
-def consumer_lock(consumer: str) -> str:
-    """The lock of whoever gives to a consumer or takes from it.
+@model.value
+class Gift:
+    """One mdev that a consumer gets.
 
-    By its last digits: there is no end of consumers, and each lock is a file.
+    :param known: how it is recorded from now on
+    :param resource_class: what it was promised as; empty: as a device
+    :param make: whether it has to be made
+    :param held: whether the consumer has the claim already
     """
-    return f'consumer-{consumer[-2:]}'
+
+    known: record.MdevRecord
+    resource_class: str
+    make: bool
+    held: bool
+
+    @property
+    def uuid(self) -> str:
+        """The mdev's."""
+        return self.known.uuid
 
 
 def undone_by(before: str | None, made: str) -> str:
@@ -63,73 +74,84 @@ def device_of(mdev: record.MdevRecord) -> Device:
 
 
 class Giving:
-    """The steps of one allocation, each with the device that comes of it.
+    """All that one consumer gets at once.
 
-    :param known: the record that the steps were decided on
+    :param before: the record that it was decided on
     """
 
     def __init__(
         self,
         host: hostlib.Host,
         store: claimslib.ClaimStore,
-        steps: cabc.Iterable[allocation.Step],
-        known: record.Claims,
+        gifts: cabc.Collection[Gift],
+        before: record.Claims,
     ) -> None:
         self._host = host
         self._store = store
-        self._known = known
-        self._given = [(step, _device(step, known)) for step in steps]
+        self._before = before
+        self._gifts = gifts
         # What may be on the host through us, and must not be forgotten.
         self._tried: set[str] = set()
         # Which backend made what: only the host knows, and only afterwards.
         self._made: dict[str, str] = {}
 
-    def carry_out(self, consumer: str, owner: record.Owner) -> tuple[Device, ...]:
-        """All steps, or none of them: what fails undoes what came before it.
+    def carry_out(
+        self, consumer: str, owner: record.Owner, migration: str | None = None
+    ) -> tuple[Device, ...]:
+        """All of it, or nothing: what fails undoes what came before it.
 
+        :param migration: the live migration that brings the consumer, for new
+            claims
         :raises CapacityError: the kernel refused
         :raises ClaimsError: the record cannot be written
         :raises HostError: the host did not do as its kernel documents
         """
         with contextlib.ExitStack() as undo:
-            self._claim(consumer, owner)
-            undo.callback(self._unclaim)
-            for step, device in self._given:
-                if isinstance(step, allocation.Create):
-                    self._create(step, device, undo)
+            self._claim(consumer, owner, migration)
+            undo.callback(self._unclaim, owner)
+            for gift in self._gifts:
+                if gift.make:
+                    self._create(gift, undo)
             self._finish()
             undo.pop_all()
-        given = (device for _, device in self._given)
-        return in_order(given)
+        return in_order(device_of(gift.known) for gift in self._gifts)
 
-    def _claim(self, consumer: str, owner: record.Owner) -> None:
+    def _claim(self, consumer: str, owner: record.Owner, migration: str | None) -> None:
         """Write all that is to come, before any of it, in one transaction."""
+        state = record.ClaimState
         with self._store.transaction() as session:
-            for step, device in self._given:
-                if isinstance(step, allocation.Create) and not step.held:
-                    session.add_mdev(_record(step, device))
-                if not step.held:
-                    session.add_claim(_claim_of(consumer, owner, step, device))
-                elif isinstance(step, allocation.Create):
-                    session.set_state(device.uuid, record.ClaimState.PENDING)
+            for gift in self._gifts:
+                if gift.known != self._before.mdevs.get(gift.uuid):
+                    session.put_mdev(gift.known)
+                if not gift.held:
+                    session.add_claim(
+                        record.Claim(
+                            consumer=consumer,
+                            uuid=gift.uuid,
+                            resource_class=gift.resource_class,
+                            owner=owner,
+                            state=state.PENDING if gift.make else state.READY,
+                            migration=migration,
+                        )
+                    )
+                elif gift.make:
+                    session.set_state(gift.uuid, state.PENDING)
 
-    def _create(
-        self, step: allocation.Create, device: Device, undo: contextlib.ExitStack
-    ) -> None:
-        if not step.held:
+    def _create(self, gift: Gift, undo: contextlib.ExitStack) -> None:
+        if not gift.held:
             # Before the effect: one that fails halfway may leave something too.
-            self._tried.add(device.uuid)
-            undo.callback(self._remove, device.uuid)
+            self._tried.add(gift.uuid)
+            undo.callback(self._remove, gift.uuid)
+        known = gift.known
         made = self._host.create(
-            device.uuid, step.parent, step.mdev_type, step.attributes
+            known.uuid, known.parent, known.mdev_type, known.attributes
         )
-        before = self._known.mdevs.get(device.uuid)
-        self._made[device.uuid] = undone_by(before.backend if before else None, made)
+        self._made[gift.uuid] = undone_by(known.backend, made)
 
     def _finish(self) -> None:
         with self._store.transaction() as session:
-            for _, device in self._given:
-                session.set_state(device.uuid, record.ClaimState.READY)
+            for gift in self._gifts:
+                session.set_state(gift.uuid, record.ClaimState.READY)
             for uuid, backend in self._made.items():
                 session.set_backend(uuid, backend)
 
@@ -143,48 +165,22 @@ class Giving:
         else:
             self._tried.remove(uuid)
 
-    def _unclaim(self) -> None:
+    def _unclaim(self, owner: record.Owner) -> None:
         with self._store.transaction() as session:
-            for step, device in self._given:
-                if step.held:
-                    continue
-                if isinstance(step, allocation.Reuse) or device.uuid in self._tried:
-                    # Known as ours, and nobody's: it can be removed later.
-                    session.drop_claim(device.uuid)
-                else:
-                    session.drop_mdev(device.uuid)
+            for gift in self._gifts:
+                if not gift.held:
+                    self._take_back(gift.uuid, owner, session)
 
-
-def _device(step: allocation.Step, known: record.Claims) -> Device:
-    uuid = step.uuid or str(uuidlib.uuid4())
-    before = known.mdevs.get(uuid)
-    return Device(
-        uuid=uuid,
-        parent=step.parent,
-        mdev_type=step.mdev_type,
-        origin=before.origin if before else record.Origin.CREATED,
-    )
-
-
-def _record(step: allocation.Create, device: Device) -> record.MdevRecord:
-    return record.MdevRecord(
-        uuid=device.uuid,
-        parent=device.parent,
-        mdev_type=device.mdev_type,
-        origin=record.Origin.CREATED,
-        attributes=step.attributes,
-    )
-
-
-def _claim_of(
-    consumer: str, owner: record.Owner, step: allocation.Step, device: Device
-) -> record.Claim:
-    state = record.ClaimState
-    is_new = isinstance(step, allocation.Create)
-    return record.Claim(
-        consumer=consumer,
-        uuid=device.uuid,
-        resource_class=step.resource_class,
-        owner=owner,
-        state=state.PENDING if is_new else state.READY,
-    )
+    def _take_back(
+        self, uuid: str, owner: record.Owner, session: claimslib.Session
+    ) -> None:
+        before = self._before.mdevs.get(uuid)
+        if uuid not in self._tried and before is None:
+            session.drop_mdev(uuid)
+        elif uuid not in self._tried and before is not None:
+            session.drop_claim(uuid)
+            session.put_mdev(before)
+        elif owner is not record.Owner.ACCELERATOR:
+            # Known as ours, and nobody's: it can be removed later.  So can one
+            # for an accelerator, by its claim: nobody else may have it.
+            session.drop_claim(uuid)

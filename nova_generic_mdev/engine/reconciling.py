@@ -14,6 +14,7 @@ from nova_generic_mdev import model
 from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
 from nova_generic_mdev.engine import giving
+from nova_generic_mdev.engine import locking
 
 LOG = logging.getLogger(__name__)
 
@@ -79,6 +80,9 @@ def _what_to_do(
         return None if case.claim is None else _Case.finish
     if case.claim is not None:
         return _Case.take_back
+    if mdev.origin is record.Origin.FOREIGN:
+        # For good: it must not come back as one that nobody knows.
+        return None
     if mdev.origin is record.Origin.CREATED and policy.removes(mdev.mdev_type):
         return _Case.take_back
     # A parent that is away may come, with the mdevs that are defined on it.
@@ -108,7 +112,7 @@ class _Case:
         """Do it, unless somebody finished or took the mdev meanwhile."""
         holder = self.claim.consumer if self.claim else self.mdev.uuid
         try:
-            with self._store.locks.held([giving.consumer_lock(holder)]):
+            with locking.consumers(self._store, holder):
                 now = self._store.load()
                 mine = (now.mdevs.get(self.mdev.uuid), now.claims.get(self.mdev.uuid))
                 return mine == (self.mdev, self.claim) and act(self)

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from oslo_log import log as logging
+
 from nova_generic_mdev import claims as claimslib
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import host as hostlib
 from nova_generic_mdev import model
 from nova_generic_mdev import record
 from nova_generic_mdev.engine import giving
+from nova_generic_mdev.engine import locking
+
+LOG = logging.getLogger(__name__)
 
 
 @model.value
@@ -61,6 +66,41 @@ def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
     )
 
 
+def restore(
+    host: hostlib.Host, store: claimslib.ClaimStore, consumer: str
+) -> tuple[giving.Device, ...]:
+    """See :meth:`.Engine.restore`."""
+    known = store.load(record.Scope(consumer=consumer))
+    mine = [(claim, known.mdevs[claim.uuid]) for claim in known.of(consumer)]
+    snapshot = host.snapshot({mdev.parent for _, mdev in mine})
+    restored: list[giving.Device] = []
+    refused: list[exceptions.MdevError] = []
+    for claim, mdev in mine:
+        if mdev.is_live(snapshot.mdevs):
+            continue
+        try:
+            if _make_again(host, store, claim, _parent_of(mdev, snapshot)):
+                restored.append(giving.device_of(mdev))
+        except (exceptions.HostError, exceptions.CapacityError) as e:
+            refused.append(e)
+    if refused:
+        for more in refused[1:]:
+            LOG.warning('consumer %s lacks one more: %s', consumer, more)
+        raise refused[0]
+    return giving.in_order(restored)
+
+
+def _parent_of(mdev: record.MdevRecord, snapshot: model.HostSnapshot) -> model.Parent:
+    parent = snapshot.parents.get(mdev.parent)
+    if parent is None:
+        raise exceptions.NotFound(
+            f'mdev {mdev.uuid}',
+            f'it cannot be made again: its parent {mdev.parent} is not there; '
+            'see "nova-mdev parent list"',
+        )
+    return parent
+
+
 def _make_again(
     host: hostlib.Host,
     store: claimslib.ClaimStore,
@@ -69,8 +109,8 @@ def _make_again(
 ) -> bool:
     """Make it, unless it has come back, or been given back, meanwhile."""
     with (
-        store.locks.held([giving.consumer_lock(claim.consumer)]),
-        store.locks.held([f'device-{parent.physical_device}']),
+        locking.consumers(store, claim.consumer),
+        locking.device(store, parent.physical_device),
     ):
         now = store.load(record.Scope(consumer=claim.consumer))
         if now.claims.get(claim.uuid) != claim:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Takes everything from a consumer that is gone for good."""
+
+from __future__ import annotations
+
+from oslo_log import log as logging
+
+from nova_generic_mdev import claims as claimslib
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import host as hostlib
+from nova_generic_mdev import policy as policylib
+from nova_generic_mdev import record
+from nova_generic_mdev.engine import giving
+from nova_generic_mdev.engine import locking
+
+LOG = logging.getLogger(__name__)
+
+
+def release(
+    host: hostlib.Host,
+    store: claimslib.ClaimStore,
+    policy: policylib.Policy,
+    consumer: str,
+) -> tuple[giving.Device, ...]:
+    """See :meth:`.Engine.release`."""
+    released: list[giving.Device] = []
+    refused: list[exceptions.HostError] = []
+    with locking.consumers(store, consumer):
+        known = store.load(record.Scope(consumer=consumer))
+        for claim in known.of(consumer):
+            mdev = known.mdevs[claim.uuid]
+            try:
+                _release(host, store, mdev, remove=_goes(mdev, claim, policy))
+            except exceptions.HostError as e:
+                refused.append(e)
+            else:
+                released.append(giving.device_of(mdev))
+    if refused:
+        for more in refused[1:]:
+            LOG.warning('consumer %s keeps one more: %s', consumer, more)
+        raise refused[0]
+    return giving.in_order(released)
+
+
+def _goes(
+    mdev: record.MdevRecord, claim: record.Claim, policy: policylib.Policy
+) -> bool:
+    """Whether it goes with its consumer: no flavor gets an accelerator's."""
+    if mdev.origin is not record.Origin.CREATED:
+        return False
+    is_accelerator = claim.owner is record.Owner.ACCELERATOR
+    return is_accelerator or policy.removes(mdev.mdev_type)
+
+
+def _release(
+    host: hostlib.Host,
+    store: claimslib.ClaimStore,
+    mdev: record.MdevRecord,
+    *,
+    remove: bool,
+) -> None:
+    # The claim goes last: until the mdev is gone nobody else may have it.
+    if remove:
+        host.remove(mdev.uuid, mdev.backend)
+    with store.transaction() as session:
+        if remove:
+            session.drop_mdev(mdev.uuid)
+        else:
+            session.drop_claim(mdev.uuid)
