@@ -16,6 +16,7 @@ from nova_generic_mdev import capacity
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import inventory
 from nova_generic_mdev import policy
+from nova_generic_mdev import record
 from tests.unit import scenes
 from tests.unit.scenes import A
 from tests.unit.scenes import B
@@ -24,6 +25,7 @@ from tests.unit.scenes import Scene
 from tests.unit.scenes import rule
 
 ME, OTHER = 0, 1
+ACCELERATOR = record.Owner.ACCELERATOR
 KEEP = policy.OnRelease.KEEP
 HELD = Mdev('p', 't-1', holder=ME)
 FOUND = Mdev('p', 't-1', origin='found')
