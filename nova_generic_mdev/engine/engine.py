@@ -56,9 +56,9 @@ class Engine:
 
     # Looks
 
-    def look(self) -> looking.Look:
+    def look(self, parents: cabc.Collection[str] | None = None) -> looking.Look:
         """The host and the record, as they were together; see :func:`.look`."""
-        return looking.look(self._host, self._store, self._guests)
+        return looking.look(self._host, self._store, self._guests, parents)
 
     def claimed(
         self,

@@ -31,6 +31,7 @@ def look(
     host: hostlib.Reader,
     store: claimslib.ClaimStore,
     guests: cabc.Callable[[], cabc.Collection[str] | None],
+    parents: cabc.Collection[str] | None = None,
 ) -> Look:
     """A look at the host and at the record that go together.
 
@@ -44,12 +45,13 @@ def look(
     is the later of the two: it may have claims whose effect was not seen.
 
     :param guests: asked where there is no record: what they have was not found
+    :param parents: look at these alone; the record is always told whole
     :raises ClaimsError: the record cannot be read
     :raises HostError: the host cannot be looked at
     """
     known = _load(store)
     for _ in range(_LOOKS):
-        snapshot = host.snapshot()
+        snapshot = host.snapshot(parents)
         before, known = known, _load(store)
         if known == before:
             break

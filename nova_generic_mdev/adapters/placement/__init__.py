@@ -6,6 +6,7 @@ Placement to what it should be.  Nothing else imports keystoneauth1.
 """
 
 from nova_generic_mdev.adapters.placement.asking import MICROVERSION
+from nova_generic_mdev.adapters.placement.asking import Unreachable
 from nova_generic_mdev.adapters.placement.client import Client
 from nova_generic_mdev.adapters.placement.client import Listed
 from nova_generic_mdev.adapters.placement.planning import Host
@@ -25,6 +26,7 @@ __all__ = [
     'Published',
     'Publisher',
     'Row',
+    'Unreachable',
     'client_from',
     'register_arguments',
 ]

@@ -27,6 +27,9 @@ IN_USE = frozenset(
     }
 )
 
+#: what keystoneauth raises where a service cannot be asked; Nova lets it through
+Unreachable = ksa_exceptions.ClientException
+
 _LONGEST = 300
 _REMEDIES: dict[int | str | None, str] = {
     401: 'the credentials are not accepted; mend --os-* or the token',
