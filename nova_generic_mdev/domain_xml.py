@@ -14,11 +14,11 @@ import contextlib
 from lxml import etree
 
 from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
 from nova_generic_mdev import names
 
 # QEMU has one device per API, and libvirt calls it by the API's name.
-VFIO_PCI = 'vfio-pci'
-MODELS = (VFIO_PCI, 'vfio-ccw', 'vfio-ap')
+MODELS = (model.VFIO_PCI, 'vfio-ccw', 'vfio-ap')
 
 
 def hostdev(
@@ -62,9 +62,9 @@ def _display(
 ) -> cabc.Iterator[tuple[str, str]]:
     for name, wanted in flags.items():
         if wanted is not None:
-            if device_api != VFIO_PCI:
+            if device_api != model.VFIO_PCI:
                 raise exceptions.InvalidValue(
-                    name, wanted, f'only {VFIO_PCI} has it, this is {device_api}'
+                    name, wanted, f'only {model.VFIO_PCI} has it, this is {device_api}'
                 )
             yield name, 'on' if wanted else 'off'
     if flags['ramfb'] and not flags['display']:

@@ -19,6 +19,8 @@ from nova_generic_mdev import names
 # The kernel prints an ``unsigned int`` and Placement takes a signed 32 bit
 # number: a count outside of both is nonsense, not a large count.
 MAX_COUNT = 2**31 - 1
+# The one device API of which a guest's device can be a display.
+VFIO_PCI = 'vfio-pci'
 
 _T = ty.TypeVar('_T')
 _K = ty.TypeVar('_K', bound=str)
@@ -108,7 +110,7 @@ class MdevType:
 
     id: str
     available_instances: int | None
-    device_api: str | None = 'vfio-pci'
+    device_api: str | None = VFIO_PCI
     name: str | None = None
     description: str | None = None
 

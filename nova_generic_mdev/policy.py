@@ -33,8 +33,12 @@ class Policy:
 
     def removes(self, mdev_type: str) -> bool:
         """Whether an mdev of ours goes with its consumer; one of no rule does."""
-        on_release = {rule.mdev_type: rule.on_release for rule in self.rules}
-        return on_release.get(mdev_type) is not OnRelease.KEEP
+        rule = self.rule(mdev_type)
+        return rule is None or rule.on_release is not OnRelease.KEEP
+
+    def rule(self, mdev_type: str) -> TypeRule | None:
+        """What the operator wants of a type; None: it is not enabled."""
+        return next((r for r in self.rules if r.mdev_type == mdev_type), None)
 
     def __post_init__(self) -> None:
         types = [rule.mdev_type for rule in self.rules]
@@ -110,6 +114,7 @@ def _check(
     yield from (problems.not_served(rule) for rule in rules[1:] if rule.is_default)
     yield from problems.of_traits(rules)
     yield from problems.of_exclusive_attributes(rules)
+    yield from problems.of_displays(rules)
     yield from problems.of_explicit_clashes(
         (rule, sorted(meanings[rule.mdev_type].named)) for rule in rules
     )
@@ -146,6 +151,8 @@ def _serve(
         first = giving.get(rule.resource_class) if rule.gives else None
         if rule.mdev_type not in parent.types:
             found.append(problems.unsupported(rule, parent))
+        elif rule.display_options and not _may_be_display(rule, parent):
+            found.append(problems.no_display(rule, parent))
         elif first is not None:
             both = (meanings[r.mdev_type].named for r in (first, rule))
             # By two explicit names it is told already: see of_explicit_clashes.
@@ -158,3 +165,8 @@ def _serve(
             if parent.types[rule.mdev_type].available_instances is None:
                 found.append(problems.unreadable(rule, parent))
     return tuple(rule for rule in kept if rule.is_served), found
+
+
+def _may_be_display(rule: TypeRule, parent: model.Parent) -> bool:
+    # What the driver does not tell is told when a guest is to have it.
+    return parent.types[rule.mdev_type].device_api in (model.VFIO_PCI, None)

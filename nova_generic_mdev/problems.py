@@ -167,6 +167,42 @@ def of_exclusive_attributes(
             )
 
 
+def of_displays(rules: cabc.Iterable[TypeRule]) -> cabc.Iterator[model.Problem]:
+    """A boot display that is no display."""
+    for rule in rules:
+        if rule.lacks_display:
+            yield _of_display(
+                rule,
+                'ramfb',
+                'a boot display has to be a display, and it is none',
+                'it is not served; set display = true in this group, or take ramfb out',
+            )
+
+
+def no_display(rule: TypeRule, parent: model.Parent) -> model.Problem:
+    """A display, for devices of a kind that cannot be one."""
+    device_api = parent.types[rule.mdev_type].device_api
+    return _of_display(
+        rule,
+        rule.display_options[0],
+        f'{rule.mdev_type} on {parent.name} is {device_api}, and only '
+        f'{model.VFIO_PCI} can be a display',
+        f'it is not served there; take {" and ".join(rule.display_options)} out',
+    )
+
+
+def _of_display(
+    rule: TypeRule, option: str, problem: str, remedy: str
+) -> model.Problem:
+    return model.Problem(
+        severity=_ERROR,
+        group=rule.group,
+        option=option,
+        problem=problem,
+        remedy=remedy,
+    )
+
+
 def _of_addresses(
     rule: TypeRule, problem: str, remedy: str, severity: model.Severity = _ERROR
 ) -> model.Problem:

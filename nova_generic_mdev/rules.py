@@ -33,6 +33,8 @@ class TypeRule:
         shell patterns; empty means every parent that no other rule names
     :param max_instances: at most so many mdevs on this host; None: no limit
     :param max_instances_per_device: the same per physical device
+    :param display: whether an mdev is a display of its guest; None leaves it to
+        libvirt; so does ``ramfb``, which makes it the boot display too
     :param unparsed: options whose value cannot be parsed; a rule with one is
         checked like any other, and gives nothing
     """
@@ -46,6 +48,8 @@ class TypeRule:
     drain: bool = False
     on_release: OnRelease = OnRelease.REMOVE
     attributes: model.Attributes = ()
+    display: bool | None = None
+    ramfb: bool | None = None
     unparsed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -83,7 +87,19 @@ class TypeRule:
     @property
     def is_served(self) -> bool:
         """Whether it says all that is needed for its type to work."""
-        return not self.unparsed and not self.exclusive_attributes
+        return not (self.unparsed or self.exclusive_attributes or self.lacks_display)
+
+    @property
+    def lacks_display(self) -> bool:
+        """Whether it wants a boot display and no display, which libvirt refuses."""
+        is_known = not self.unparsed & {'display', 'ramfb'}
+        return is_known and bool(self.ramfb) and not self.display
+
+    @property
+    def display_options(self) -> tuple[str, ...]:
+        """Those that say anything of a display, by name."""
+        said = {'display': self.display, 'ramfb': self.ramfb}
+        return tuple(name for name, wanted in said.items() if wanted is not None)
 
     @property
     def exclusive_attributes(self) -> tuple[str, ...]:

@@ -110,7 +110,14 @@ class DeviceXml(command.Command):
                 f'mdev {uuid}', 'there is none; see "nova-mdev device list"'
             )
         device_api = devices.device_api(run.snapshot, mdev)
-        self.app.stdout.write(domain_xml.hostdev(uuid, device_api) + '\n')
+        rule = run.policy.rule(mdev.mdev_type or '')
+        element = domain_xml.hostdev(
+            uuid,
+            device_api,
+            display=rule.display if rule else None,
+            ramfb=rule.ramfb if rule else None,
+        )
+        self.app.stdout.write(element + '\n')
 
 
 class InventoryList(lister.Lister):

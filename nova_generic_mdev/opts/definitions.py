@@ -132,6 +132,22 @@ names may repeat. For example ``assign_adapter=5, assign_domain=4``. Where they
 can be given to one device only, set ``max_instances = 1``.
 """,
     ),
+    cfg.BoolOpt(
+        'display',
+        help="""
+Whether a mediated device of the type is a display of its guest, for a type whose
+``device_api`` is ``vfio-pci``. Unset leaves it to libvirt, which has it off. The
+guest needs a graphics console (SPICE or VNC) to show it.
+""",
+    ),
+    cfg.BoolOpt(
+        'ramfb',
+        help="""
+Whether that display shows the guest from its firmware on, before a driver of the
+guest has set it up. It needs ``display = true``. Unset leaves it to libvirt, which
+has it off.
+""",
+    ),
 ]
 
 

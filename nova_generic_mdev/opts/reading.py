@@ -29,11 +29,13 @@ _YES_OR_NO = 'write true or false'
 _REMEDIES = {
     'attributes': 'write name=value pairs, separated by commas',
     'backend': 'write auto, sysfs or libvirt',
+    'display': _YES_OR_NO,
     'drain': _YES_OR_NO,
     'max_instances': _LIMIT,
     'max_instances_per_device': _LIMIT,
     'mdev_class': 'write VGPU, or a name like CUSTOM_MLX5 or mlx5',
     'on_release': 'write remove or keep',
+    'ramfb': _YES_OR_NO,
     'reuse_found': _YES_OR_NO,
     'state_path': 'write the whole path of a directory, /var/lib/nova/mdev say',
 }

@@ -72,6 +72,8 @@ VALUES = [
         'assign_adapter=5, assign_adapter=6, assign_domain=0x4',
         (('assign_adapter', '5'), ('assign_adapter', '6'), ('assign_domain', '0x4')),
     ),
+    ('display', 'false', False),
+    ('ramfb', 'true', True),
 ]
 OPTIONS = [option for option, _, _ in VALUES]
 
@@ -221,6 +223,8 @@ BAD = {
     'attributes': ['x', '=5', 'a b=1', '..=1', '../remove=1', 'x=$nothing', 'a=1\n  2'],
     'device_addresses': ['$nothing'],
     'traits': ['$nothing'],
+    'display': ['perhaps'],
+    'ramfb': ['on and off', '$nothing'],
 }
 
 

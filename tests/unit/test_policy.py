@@ -20,12 +20,15 @@ PCI = {a: names.node_device('pci', a) for a in (A, B, C)}
 X, Y, Z = 'x-1', 'x-2', 'x-3'
 
 
-def parent(subsystem='pci', sysname=A, types=(X, Y), count=4):
+def parent(subsystem='pci', sysname=A, types=(X, Y), count=4, api='vfio-pci'):
     return model.Parent(
         name=names.node_device(subsystem, sysname),
         sysname=sysname,
         subsystem=subsystem,
-        types={t: model.MdevType(id=t, available_instances=count) for t in types},
+        types={
+            t: model.MdevType(id=t, available_instances=count, device_api=api)
+            for t in types
+        },
         address=sysname if subsystem == 'pci' else None,
     )
 
@@ -395,6 +398,47 @@ UNREADABLE = parent(sysname=A, count=None)
             {PCI[A]: [X]},
             id='attributes that are not exclusive',
         ),
+        pytest.param(
+            [rule(X, A, display=True, ramfb=True), rule(Y, B, display=False)],
+            ALL,
+            [],
+            {PCI[A]: [X], PCI[B]: [Y]},
+            id='displays',
+        ),
+        pytest.param(
+            [rule(X, A, ramfb=True), rule(Y, B, display=False, ramfb=True)],
+            ALL,
+            [error(X, 'ramfb'), error(Y, 'ramfb')],
+            {},
+            id='a boot display that is no display',
+        ),
+        pytest.param(
+            [rule(X, A, ramfb=False)], ALL, [], {PCI[A]: [X]}, id='no boot display'
+        ),
+        pytest.param(
+            [rule(X, 'm*', display=True)],
+            (MTTY, parent('matrix', 'matrix', api='vfio-ap')),
+            [error(X, 'display')],
+            {'mtty_mtty': [X]},
+            id='a display on one parent that can have it, and on one that cannot',
+        ),
+        pytest.param(
+            [
+                rule(X, A, display=False),
+                rule(Y, A, resource_class='CUSTOM_Y', ramfb=False),
+            ],
+            [parent(api='vfio-ccw')],
+            [error(X, 'display'), error(Y, 'ramfb')],
+            {},
+            id='no display, of what never is one',
+        ),
+        pytest.param(
+            [rule(X, A, display=True)],
+            [parent(api=None)],
+            [],
+            {PCI[A]: [X]},
+            id='a display, of what does not tell',
+        ),
     ],
 )
 def test_problems(rules, parents, problems, expected):
@@ -452,6 +496,12 @@ def test_problems(rules, parents, problems, expected):
             [],
             [],
             id='its attributes may be for one mdev only',
+        ),
+        pytest.param(
+            rule(X, A, ramfb=True, unparsed=frozenset({'display'})),
+            [],
+            [],
+            id='it may be a display',
         ),
     ],
 )
@@ -628,6 +678,8 @@ def policies(draw):
             drain=draw(st.booleans()),
             max_instances=draw(st.sampled_from([None, 1, 2])),
             attributes=draw(st.sampled_from([(), (('assign_adapter', '1'),)])),
+            display=draw(st.sampled_from([None, None, True])),
+            ramfb=draw(st.sampled_from([None, None, True])),
         )
         for mdev_type in enabled
     ]

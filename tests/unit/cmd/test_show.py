@@ -419,6 +419,15 @@ def test_device_xml(call, write, build, parent, mdev_type, api, spelling):
     assert result.out.endswith('>\n')
 
 
+def test_device_xml_has_the_display_that_is_configured(call, samples, configure):
+    written = configure(
+        '[devices]\nenabled_mdev_types = mtty-2\n'
+        '[mdev_mtty-2]\ndevice_addresses = mtty\ndisplay = true\nramfb = false\n'
+    )
+    element = etree.fromstring(call(written, samples, 'device', 'xml', A).out)
+    assert (element.get('display'), element.get('ramfb')) == ('on', 'off')
+
+
 @pytest.mark.parametrize(
     ('uuid', 'words'),
     [
