@@ -55,8 +55,10 @@ _INSTANCE = frozenset({Holder.INSTANCE})
 _MIGRATION = frozenset({Holder.MIGRATION})
 _BOTH = _INSTANCE | _MIGRATION
 
-_REBUILDING = {'rebuilding', 'rebuild_block_device_mapping', 'rebuild_spawning'}
-_RESIZING = {
+#: task states of a rebuild, of which an evacuation is one
+REBUILDING = {'rebuilding', 'rebuild_block_device_mapping', 'rebuild_spawning'}
+#: task states of a resize, which can still come back
+RESIZING = {
     'resize_prep',
     'resize_migrating',
     'resize_migrated',
@@ -151,19 +153,19 @@ RULES: ty.Final = (
         name='evacuation under way',
         why='it is being evacuated: this is where it was',
         # A user's rebuild in place looks alike but for who asks.
-        applies=lambda f: f.task_state in _REBUILDING and f.by_service,
+        applies=lambda f: f.task_state in REBUILDING and f.by_service,
         releases=_INSTANCE,
     ),
     Rule(
         name='rebuild',
         why='it is rebuilt on this host',
-        applies=lambda f: f.task_state in _REBUILDING and f.is_at_home,
+        applies=lambda f: f.task_state in REBUILDING and f.is_at_home,
     ),
     Rule(
         name='elsewhere',
         why='it is on another host, and what is here came to nothing or is left over',
         applies=lambda f: (
-            f.is_elsewhere and f.vm_state != 'resized' and f.task_state not in _RESIZING
+            f.is_elsewhere and f.vm_state != 'resized' and f.task_state not in RESIZING
         ),
         releases=_INSTANCE,
     ),
