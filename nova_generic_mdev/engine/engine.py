@@ -128,12 +128,16 @@ class Engine:
         self.start()
         return accelerating.accelerate(self._host, self._store, consumer, asks)
 
-    def release(self, consumer: str) -> tuple[giving.Device, ...]:
+    def release(
+        self, consumer: str, unless: cabc.Callable[[], bool] = lambda: False
+    ) -> tuple[giving.Device, ...]:
         """Take everything from a consumer; what we created goes by its rule.
 
         What cannot be removed stays claimed; the others are released all the
         same.
 
+        :param unless: asked when nobody else can give to it or take from it any
+            more; if so, nothing is done
         :returns: what was released
         :raises InUse: an mdev that something still uses
         :raises HostError: an mdev that the kernel would not remove
@@ -142,11 +146,15 @@ class Engine:
         consumer = names.uuid(consumer)
         if not self._store.exists():
             return ()
-        return releasing.release(self._host, self._store, self._policy, consumer)
+        return releasing.release(
+            self._host, self._store, self._policy, consumer, unless
+        )
 
     # What happens to a guest
 
-    def rekey(self, consumer: str, to: str) -> tuple[giving.Device, ...]:
+    def rekey(
+        self, consumer: str, to: str, unless: cabc.Callable[[], bool] = lambda: False
+    ) -> tuple[giving.Device, ...]:
         """Make a consumer's claims another's, as Placement did its allocation.
 
         Only those of Placement: an accelerator's stays with the server.  No mdev
@@ -154,13 +162,14 @@ class Engine:
         one keeps what it has: a claim is of one mdev, so nothing is lost or shared
         when both are one consumer's, and one release takes all of it.
 
+        :param unless: as for :meth:`release`, of both
         :returns: all that the other one has from Placement now
         :raises ClaimsError: the record cannot be written
         """
         consumer, to = names.uuid(consumer), names.uuid(to)
         if not self._store.exists():
             return ()
-        return keeping.rekey(self._store, consumer, to)
+        return keeping.rekey(self._store, consumer, to, unless)
 
     def arrive(self, consumer: str) -> None:
         """A live migration has brought the consumer: its claims are plain ones.

@@ -27,15 +27,21 @@ def devices_of(
 
 
 def rekey(
-    store: claimslib.ClaimStore, consumer: str, to: str
+    store: claimslib.ClaimStore,
+    consumer: str,
+    to: str,
+    unless: cabc.Callable[[], bool],
 ) -> tuple[giving.Device, ...]:
     """See :meth:`.Engine.rekey`."""
-    with locking.consumers(store, consumer, to), store.transaction() as session:
-        moved = session.load(record.Scope(consumer=consumer))
-        for claim in moved.of(consumer):
-            if claim.owner in _PLACEMENT:
-                session.set_consumer(claim.uuid, to)
-        now = session.load(record.Scope(consumer=to))
+    with locking.consumers(store, consumer, to):
+        if unless():
+            return ()
+        with store.transaction() as session:
+            moved = session.load(record.Scope(consumer=consumer))
+            for claim in moved.of(consumer):
+                if claim.owner in _PLACEMENT:
+                    session.set_consumer(claim.uuid, to)
+            now = session.load(record.Scope(consumer=to))
     return devices_of(now, to, _PLACEMENT)
 
 
@@ -56,7 +62,7 @@ def adopt(
     """See :meth:`.Engine.adopt`."""
     classes = {names.uuid(uuid): wanted for uuid, wanted in classes.items()}
     scope = record.Scope(consumer=consumer, mdevs=frozenset(classes))
-    with locking.consumers(store, consumer):
+    with locking.consumers(store, consumer, *classes):
         known = store.load(scope)
         mine = {claim.uuid for claim in known.of(consumer)}
         if not classes.keys() <= mine:

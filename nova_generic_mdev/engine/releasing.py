@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import collections.abc as cabc
+
 from oslo_log import log as logging
 
 from nova_generic_mdev import claims as claimslib
@@ -21,11 +23,14 @@ def release(
     store: claimslib.ClaimStore,
     policy: policylib.Policy,
     consumer: str,
+    unless: cabc.Callable[[], bool],
 ) -> tuple[giving.Device, ...]:
     """See :meth:`.Engine.release`."""
     released: list[giving.Device] = []
     refused: list[exceptions.HostError] = []
     with locking.consumers(store, consumer):
+        if unless():
+            return ()
         known = store.load(record.Scope(consumer=consumer))
         for claim in known.of(consumer):
             mdev = known.mdevs[claim.uuid]

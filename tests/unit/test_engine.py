@@ -949,3 +949,32 @@ def test_a_function_waits_for_another_of_its_card(make, monkeypatch):
     (device,) = bench.engine.allocate(ME, [request(one, 'CUSTOM_NVIDIA_558')])
     assert second.outcome() is exceptions.CapacityError
     assert bench.live == {device.uuid}
+
+
+# Unless
+
+
+def test_a_release_asks_once_more_when_nobody_else_can_act(bench):
+    bench.engine.allocate(ME, [request()])
+    before = bench.record
+    asked = []
+
+    def is_needed():
+        # Whoever gives to this consumer now has to wait: the lock is held.
+        with pytest.raises(exceptions.ClaimsError):
+            bench.store.locks.held([f'consumer-{ME[-2:]}'], 0.1).__enter__()
+        asked.append(True)
+        return True
+
+    assert bench.engine.release(ME, unless=is_needed) == ()
+    assert asked == [True]
+    assert bench.record == before
+    assert len(bench.engine.release(ME, unless=lambda: False)) == 1
+
+
+def test_a_change_of_consumer_asks_once_more(bench):
+    bench.engine.allocate(ME, [request()])
+    bench.engine.rekey(ME, OTHER, unless=lambda: True)
+    assert (len(bench.held(ME)), len(bench.held(OTHER))) == (1, 0)
+    bench.engine.rekey(ME, OTHER, unless=lambda: False)
+    assert (len(bench.held(ME)), len(bench.held(OTHER))) == (0, 1)

@@ -38,6 +38,7 @@ class Operations:
 
     def __init__(self) -> None:
         self._under_way: set[Operation] = set()
+        self._watches: dict[int, set[str]] = {}
 
     @contextlib.contextmanager
     def under_way(
@@ -46,6 +47,8 @@ class Operations:
         """In this block all that this thread does is for this instance."""
         operation = Operation(name, instance, migration)
         self._under_way.add(operation)
+        for touched in tuple(self._watches.values()):
+            touched.add(instance.uuid)
         token = _current.set(operation)
         try:
             yield operation
@@ -65,3 +68,17 @@ class Operations:
     def busy(self) -> frozenset[str]:
         """The uuids of all instances that something is under way for."""
         return frozenset(o.instance.uuid for o in tuple(self._under_way))
+
+    @contextlib.contextmanager
+    def watched(self) -> cabc.Iterator[cabc.Set[str]]:
+        """The uuids of all instances that something is, or was, under way for.
+
+        Those that begin in this block are added before they do anything.
+        """
+        touched: set[str] = set()
+        self._watches[id(touched)] = touched
+        touched |= self.busy()
+        try:
+            yield touched
+        finally:
+            del self._watches[id(touched)]
