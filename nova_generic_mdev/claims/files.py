@@ -72,7 +72,7 @@ def replace(source: str, target: str) -> None:
 
     :raises OSError: it cannot be renamed
     """
-    os.rename(source, target)
+    os.replace(source, target)
     _sync_names_in(os.path.dirname(target))
 
 

@@ -41,7 +41,7 @@ def die_in_a_transaction(state_path: str) -> None:
 def die_while_making(state_path: str) -> None:
     """Be killed just before the new record gets its name."""
     store = claims.ClaimStore(state_path, MACHINE)
-    os.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     store.create(record.Claims(mdevs={scenes.UUIDS[0]: mdev(0)}))
 
 
