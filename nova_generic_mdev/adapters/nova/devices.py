@@ -45,6 +45,7 @@ class Devices:
     ) -> None:
         self._driver = driver
         self._guests = guests
+        self._problems = options.Problems()
 
     @functools.cached_property
     def policy(self) -> policylib.Policy:
@@ -86,9 +87,11 @@ class Devices:
         """Make the record if there is none, and bring back what is claimed.
 
         What waits for its parent is named; the guests that need it cannot start.
+
+        :raises InvalidConfiguration: with everything that is wrong
         """
+        self.complain(self.view())
         with errors.as_novas():
-            self.engine.start()
             recovery = self.engine.recover()
         for device in recovery.recovered:
             LOG.info('mdev %s of %s is back', device.uuid, device.parent)
@@ -98,6 +101,13 @@ class Devices:
             )
         for device, error in recovery.failed:
             LOG.warning('mdev %s cannot be brought back: %s', device.uuid, error)
+
+    def complain(self, view: publishing.View) -> None:
+        """Log what is wrong with the configuration on this host, each once.
+
+        :raises InvalidConfiguration: something that no service may start with
+        """
+        self._problems.tell(view.resolution.problems)
 
     def claimed(self, consumer: str) -> tuple[enginelib.Device, ...]:
         """What a consumer has, by the record alone."""
@@ -194,8 +204,10 @@ class Devices:
         with errors.as_novas():
             self.engine.start()
             look = self.engine.look(parents)
+            resolved = policylib.resolve(self.policy, look.snapshot.parents.values())
             return publishing.View(
                 policy=self.policy,
+                resolution=resolved,
                 snapshot=look.snapshot,
                 claims=look.claims,
                 published=self.store.published(),

@@ -27,8 +27,9 @@ class Inventories(base.Base):
         :raises ReshapeNeeded: there is such, and Nova has to fetch it first
         """
         if self._mdevs.is_active:
-            tree = publishing.current(provider_tree, nodename)
-            self._update = self._mdevs.view(), tree
+            view = self._mdevs.view()
+            self._mdevs.complain(view)
+            self._update = view, publishing.current(provider_tree, nodename)
         try:
             super()._update_provider_tree_for_vgpu(
                 provider_tree, nodename, allocations=allocations

@@ -55,10 +55,12 @@ def _first(inventories: cabc.Mapping[str, inventory.Inventory]) -> inventory.Inv
 class View:
     """One look at the host, and what is wanted of it.
 
+    :param resolution: the rules on the parents that were looked at
     :param published: by parent, the traits that we last gave its provider
     """
 
     policy: policylib.Policy
+    resolution: policylib.Resolution
     snapshot: model.HostSnapshot
     claims: record.Claims
     published: Published
@@ -69,25 +71,20 @@ class View:
         claimed = {mdev.parent for mdev in self.claims.mdevs.values()}
         return frozenset(claimed | self.snapshot.parents.keys() | self.published.keys())
 
-    def resolution(self) -> policylib.Resolution:
-        """The rules on the parents of this host."""
-        return policylib.resolve(self.policy, self.snapshot.parents.values())
-
 
 def offer(view: View, root: str, tree: cabc.Iterable[providers.Current] = ()) -> Offer:
     """What this host offers, given what Placement has of it.
 
     :param root: name of the compute node's provider
     """
-    resolution = view.resolution()
     inventories = inventory.compute(
-        resolution,
+        view.resolution,
         view.snapshot,
         view.claims,
         recorded=providers.recorded(root, tree, view.parents),
         reuse_found=view.policy.reuse_found,
     )
-    traits = inventory.traits(resolution, view.snapshot, view.claims)
+    traits = inventory.traits(view.resolution, view.snapshot, view.claims)
     return Offer(providers.desired(root, inventories, traits))
 
 
