@@ -202,6 +202,8 @@ OFFENCES = {
     'locks': ('host.nodedev', 'import threading'),
     'keystone': ('cmd.main', 'from keystoneauth1 import session'),
     'services': ('opts', 'import nova.conf'),
+    'vif': ('cmd.main', 'import os_vif'),
+    'loading': ('adapters.nova.loading', 'from nova_generic_mdev import opts'),
 }
 
 
