@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import typing as ty
 
+from nova import exception
+from oslo_log import log as logging
+
 from nova_generic_mdev import names
 from nova_generic_mdev import providers
 from nova_generic_mdev.adapters.nova import base
 from nova_generic_mdev.adapters.nova import errors
 from nova_generic_mdev.adapters.nova import publishing
+
+LOG = logging.getLogger(__name__)
 
 
 class Inventories(base.Base):
@@ -26,16 +31,35 @@ class Inventories(base.Base):
 
         :raises ReshapeNeeded: there is such, and Nova has to fetch it first
         """
-        if self._mdevs.is_active:
-            view = self._mdevs.view()
-            self._mdevs.complain(view)
-            self._update = view, publishing.current(provider_tree, nodename)
+        if not self._look(provider_tree, nodename):
+            return
         try:
             super()._update_provider_tree_for_vgpu(
                 provider_tree, nodename, allocations=allocations
             )
         finally:
             self._update = None
+
+    def _look(self, provider_tree: ty.Any, nodename: str) -> bool:
+        """Look at the host for one update; False: our part stays as it is.
+
+        What cannot be looked at must not hold back the rest of the node: Nova
+        would publish neither its CPUs nor its memory.
+        """
+        if not self._mdevs.is_active:
+            return True
+        try:
+            view = self._mdevs.view()
+            self._mdevs.complain(view)
+        except exception.NovaException as e:
+            LOG.error(  # noqa: TRY400
+                'the inventories of mediated devices stay as they are until the '
+                'next update: %s',
+                e,
+            )
+            return False
+        self._update = view, publishing.current(provider_tree, nodename)
+        return True
 
     def _get_gpu_inventories(self) -> ty.Any:
         """What each parent offers, in the shape of Nova's own driver, and more."""

@@ -33,11 +33,19 @@ class Operation:
         self.is_served = False
 
 
+class Watcher:
+    """Who wants to know what begins; see :meth:`Operations.watched`."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+
 class Operations:
     """What is under way in one service, in any of its threads."""
 
     def __init__(self) -> None:
         self._under_way: set[Operation] = set()
+        self._watchers: set[Watcher] = set()
         self._watches: dict[int, set[str]] = {}
 
     @contextlib.contextmanager
@@ -47,6 +55,8 @@ class Operations:
         """In this block all that this thread does is for this instance."""
         operation = Operation(name, instance, migration)
         self._under_way.add(operation)
+        for watcher in tuple(self._watchers):
+            watcher.seen.add(instance.uuid)
         for touched in tuple(self._watches.values()):
             touched.add(instance.uuid)
         token = _current.set(operation)
@@ -65,20 +75,18 @@ class Operations:
             return None
         return operation
 
-    def busy(self) -> frozenset[str]:
-        """The uuids of all instances that something is under way for."""
-        return frozenset(o.instance.uuid for o in tuple(self._under_way))
-
     @contextlib.contextmanager
     def watched(self) -> cabc.Iterator[cabc.Set[str]]:
-        """The uuids of all instances that something is, or was, under way for.
+        """The instances that something is, or was, under way for in this block.
 
-        Those that begin in this block are added before they do anything.
+        The set grows meanwhile: whoever decides on what was read in the block can
+        tell what may have changed since.
         """
-        touched: set[str] = set()
-        self._watches[id(touched)] = touched
-        touched |= self.busy()
+        watcher = Watcher()
+        self._watchers.add(watcher)
         try:
-            yield touched
+            # After it watches: what begins now is seen either way.
+            watcher.seen.update(o.instance.uuid for o in tuple(self._under_way))
+            yield watcher.seen
         finally:
-            del self._watches[id(touched)]
+            self._watchers.discard(watcher)
