@@ -21,6 +21,7 @@ from nova_generic_mdev import names
 from nova_generic_mdev import opts
 from nova_generic_mdev import policy as policylib
 from nova_generic_mdev.adapters.nova import base
+from nova_generic_mdev.adapters.nova import options
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +33,9 @@ class Legacy(base.Base):
         """The enabled types that are served.
 
         :raises InvalidLibvirtMdevConfig: an address that nothing is known of
+        :raises InvalidConfiguration: an option that cannot be parsed
         """
+        options.refuse_unparsed()
         try:
             return list(super()._get_supported_vgpu_types())
         except exception.InvalidLibvirtMdevConfig:

@@ -39,9 +39,18 @@ def register_dynamic_opts(conf: cfg.ConfigOpts) -> None:
     To be called after the configuration was loaded; again is harmless.
     """
     opts.register(conf)
-    for mdev_type in conf.devices.enabled_mdev_types:
+    for mdev_type in _enabled(conf):
         for opt in definitions.type_opts(mdev_type):
             _register(conf, opt, f'{definitions.PREFIX}{mdev_type}')
+
+
+def _enabled(conf: cfg.ConfigOpts) -> cabc.Iterable[str]:
+    """The enabled types; none where that cannot be read, which policy() tells."""
+    try:
+        types: list[str] = conf.devices.enabled_mdev_types
+    except (cfg.Error, RecursionError):
+        return ()
+    return types
 
 
 def _register(conf: cfg.ConfigOpts, opt: cfg.Opt, group: str) -> None:
@@ -55,6 +64,20 @@ def _register(conf: cfg.ConfigOpts, opt: cfg.Opt, group: str) -> None:
         conf.register_opt(opt, group=group)
 
 
+def refuse_unparsed(conf: cfg.ConfigOpts | None = None) -> None:
+    """Look at the values while the driver is made, before anybody else does.
+
+    Under eventlet, Nova logs all values (``log_options``) as soon as it is made,
+    and ends at the first that cannot be parsed, with that one alone.
+
+    :raises nova.exception.InvalidConfiguration: a value cannot be parsed; with
+        every problem
+    """
+    _policy, unparsed, others = _read(conf)
+    if any(problem.fatal for problem in unparsed):
+        raise _invalid((*unparsed, *others))
+
+
 def policy(conf: cfg.ConfigOpts | None = None) -> policylib.Policy:
     """What the operator wants, as it is configured, and overridden, now.
 
@@ -64,11 +87,22 @@ def policy(conf: cfg.ConfigOpts | None = None) -> policylib.Policy:
     :raises nova.exception.InvalidConfiguration: with every problem, when one of
         them is fatal
     """
+    said, unparsed, others = _read(conf)
+    Problems().tell((*unparsed, *others))
+    return said
+
+
+_Problems = tuple[model.Problem, ...]
+
+
+def _read(
+    conf: cfg.ConfigOpts | None,
+) -> tuple[policylib.Policy, _Problems, _Problems]:
+    """The policy, what is wrong in its words, and what is wrong in what it says."""
     conf = nova.conf.CONF if conf is None else conf
     register_dynamic_opts(conf)
-    said, problems = opts.policy_from(conf)
-    Problems().tell((*problems, *policylib.check(said)))
-    return said
+    said, unparsed = opts.policy_from(conf)
+    return said, unparsed, policylib.check(said)
 
 
 class Problems:
@@ -84,12 +118,17 @@ class Problems:
             of them is fatal
         """
         if any(problem.fatal for problem in problems):
-            everything = exceptions.ConfigError(tuple(problems))
-            raise exception.InvalidConfiguration(str(everything)) from everything
+            raise _invalid(problems)
         for problem in problems:
             if problem not in self._told:
                 self._told.add(problem)
                 _log(problem)
+
+
+def _invalid(problems: cabc.Collection[model.Problem]) -> Exception:
+    text = str(exceptions.ConfigError(tuple(problems)))
+    error: Exception = exception.InvalidConfiguration(text)
+    return error
 
 
 def _log(problem: model.Problem) -> None:
