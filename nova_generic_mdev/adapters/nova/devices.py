@@ -92,6 +92,7 @@ class Devices:
         """
         self.complain(self.view())
         with errors.as_novas():
+            self.engine.start()
             recovery = self.engine.recover()
         for device in recovery.recovered:
             LOG.info('mdev %s of %s is back', device.uuid, device.parent)
@@ -202,7 +203,6 @@ class Devices:
         if any(rule.limit is not None for rule in self.policy.rules):
             parents = None
         with errors.as_novas():
-            self.engine.start()
             look = self.engine.look(parents)
             resolved = policylib.resolve(self.policy, look.snapshot.parents.values())
             return publishing.View(

@@ -115,6 +115,8 @@ class Guests(base.Base):
         :param instance: only this one's
         """
         found = dict(super()._get_all_assigned_mediated_devices(instance))
+        if not self._mdevs.is_active:
+            return found
         if instance is not None:
             for device in self._mdevs.claimed(instance.uuid):
                 found[device.uuid] = instance.uuid

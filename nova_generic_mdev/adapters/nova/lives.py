@@ -76,7 +76,8 @@ class Lives(base.Base):
         **kwargs: ty.Any,
     ) -> None:
         """Come back: what the migration held is the instance's again."""
-        self._mdevs.rekey(migration.uuid, instance.uuid)
+        if self._mdevs.is_active:
+            self._mdevs.rekey(migration.uuid, instance.uuid)
         with self._operation('revert', instance):
             super().finish_revert_migration(
                 context, instance, network_info, migration, *args, **kwargs
