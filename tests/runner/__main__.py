@@ -16,16 +16,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     excused = judging.known(options.excused)
     ran = stream.run(options.path, options.filters, options.workers, _show)
-    _say('')
     results = ran.results
     verdicts = judging.judge(results.values(), excused, must_fail=options.must_fail)
     if not options.filters:
         verdicts += judging.missing(excused, results)
     if options.junit:
         telling.junit(verdicts, options.junit)
-    for part in (telling.text(verdicts), ran.said, telling.total(verdicts)):
-        if part.strip():
-            _say(part)
+    _say(telling.text(verdicts))
+    if ran.is_cut_short:
+        _say(ran.said)
+    _say(telling.total(verdicts))
     outcomes = {verdict.outcome for verdict in verdicts}
     good = judging.Outcome.PASSED in outcomes
     return 0 if good and judging.Outcome.FAILED not in outcomes else 1
@@ -56,7 +56,8 @@ def _show(result: resultlib.Result) -> None:
 
 
 def _say(text: str) -> None:
-    print(text)  # noqa: T201
+    if text:
+        print(text)  # noqa: T201
 
 
 if __name__ == '__main__':

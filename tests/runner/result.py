@@ -10,6 +10,8 @@ BAD = {
     'inprogress': 'its process died while it ran',
     'exists': 'it never ran: the process that had to died before',
 }
+#: those whose process is to blame
+LOST = frozenset({'inprogress', 'exists'})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

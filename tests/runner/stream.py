@@ -33,6 +33,12 @@ class Run:
     results: cabc.Mapping[str, resultlib.Result]
     said: str
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether some tests never ended, or there were none."""
+        ends = {result.status for result in self.results.values()}
+        return not ends or bool(ends & resultlib.LOST)
+
 
 def run(
     path: str,

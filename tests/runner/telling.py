@@ -24,7 +24,8 @@ def mark(result: resultlib.Result) -> str:
 
 def text(verdicts: cabc.Sequence[judging.Verdict]) -> str:
     """What is worth a look: failures in full, then what is off the list."""
-    lines: list[str] = []
+    # After the marks.
+    lines = ['']
     for verdict in verdicts:
         if verdict.outcome is judging.Outcome.FAILED:
             lines += ['', f'FAILED {verdict.result.name}', *_reasons(verdict)]
