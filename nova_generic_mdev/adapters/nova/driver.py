@@ -52,12 +52,13 @@ class GenericMdevDriver(
         if is_active:
             self._mdevs.start()
 
-    def _allocate_mdevs(self, allocations: ty.Any) -> list[str]:
+    def _allocate_mdevs(self, allocations: ty.Any) -> ty.Any:
         """The mdevs of the instance that this thread is about.
 
         Of a thread that is about none it is Nova's own way: nobody in Nova asks so.
+        Before 34 that answers None where there is nothing to allocate.
         """
         operation = self._operations.current()
         if operation is None or not self._mdevs.is_active:
-            return list(super()._allocate_mdevs(allocations))
+            return super()._allocate_mdevs(allocations)
         return self._serve(operation, allocations)
