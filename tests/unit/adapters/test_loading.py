@@ -98,7 +98,8 @@ def test_without_the_plugin_there_is_no_such_name(site: pathlib.Path):
         pytest.param('import nova.virt.generic_mdev as found', id='import as'),
         pytest.param('from nova.virt import generic_mdev as found', id='from'),
         pytest.param(
-            'import importlib; found = importlib.import_module("nova.virt.generic_mdev")',
+            'from importlib import import_module\n'
+            'found = import_module("nova.virt.generic_mdev")',
             id='import_module',
         ),
     ],
