@@ -136,16 +136,30 @@ class Guests(base.Base):
         return found
 
     def _guest_add_mdevs(self, guest: ty.Any, chosen_mdevs: cabc.Sequence[str]) -> None:
-        """Add the devices, each with the model that its ``device_api`` demands."""
-        claimed = {d.uuid: d for d in self._mdevs.claimed(guest.uuid)}
+        """Add the devices to a guest that is to be."""
+        for device in self._hostdevs(guest.uuid, chosen_mdevs):
+            guest.add_device(device)
+
+    def _attach_mediated_devices(
+        self, guest: ty.Any, devs: cabc.Iterable[ty.Any]
+    ) -> None:
+        """Give a guest that resumes its devices back, displays and all."""
+        devices = self._hostdevs(guest.uuid, [device.uuid for device in devs])
+        super()._attach_mediated_devices(guest, devices)
+
+    def _hostdevs(
+        self, consumer: str, uuids: cabc.Iterable[str]
+    ) -> cabc.Iterator[Hostdev]:
+        """The devices, each with the model that its ``device_api`` demands."""
+        claimed = {device.uuid: device for device in self._mdevs.claimed(consumer)}
         with errors.as_novas():
             apis = self._mdevs.engine.apis(claimed.values()) if claimed else {}
-        for uuid in chosen_mdevs:
+        for uuid in uuids:
             device = Hostdev()
             device.uuid = uuid
             if uuid in claimed:
                 rule = self._mdevs.rule(claimed[uuid].mdev_type)
-                device.model = apis.get(uuid) or device.model
+                device.model = apis[uuid]
                 device.display = rule.display if rule else None
                 device.ramfb = rule.ramfb if rule else None
-            guest.add_device(device)
+            yield device
