@@ -22,7 +22,7 @@ class Stock:
     """The mdevs of one look at the host, held against the record.
 
     An mdev *exists* for a limit when it is live, or claimed and to come back,
-    or recorded on a parent that this look left out.
+    or recorded as ours or found on a parent that this look left out.
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class Stock:
                 self._existing[known.mdev_type][known.uuid] = known.parent
                 continue
             claimed = known.uuid in self._claims.claims
-            if claimed or known.parent not in self._snapshot.parents:
+            is_foreign = known.origin is record.Origin.FOREIGN
+            is_left_out = known.parent not in self._snapshot.parents
+            if claimed or (is_left_out and not is_foreign):
                 self._existing[known.mdev_type][known.uuid] = known.parent
             if claimed:
                 self._missing[known.parent, known.mdev_type] += 1

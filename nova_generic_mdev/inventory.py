@@ -199,9 +199,11 @@ def traits(
         for rule in rules:
             result[parent] |= {t for t in rule.traits if names.is_trait(t)}
             result[parent] |= _type_traits(snapshot.parents[parent], rule.mdev_type)
-    for uuid in claims.claims:
-        known = claims.mdevs[uuid]
-        result[known.parent].add(names.type_trait(known.mdev_type))
+    for uuid, claim in claims.claims.items():
+        # An accelerator's is nothing that this provider has to give.
+        if claim.owner is not record.Owner.ACCELERATOR:
+            known = claims.mdevs[uuid]
+            result[known.parent].add(names.type_trait(known.mdev_type))
     return {parent: frozenset(found | _OWNER) for parent, found in result.items()}
 
 

@@ -20,8 +20,8 @@ class Origin(enum.StrEnum):
 
     * ``created``: we did; it is removed on release, unless it is to be kept;
     * ``found``: it was there at the first start; it is handed out, never removed;
-    * ``foreign``: another service did, Cyborg say, and asked us to attach it; it
-      is never handed out, never removed and never forgotten.
+    * ``foreign``: another service did, Cyborg say, or named it; it is never
+      handed out, never removed and never forgotten.
     """
 
     CREATED = 'created'

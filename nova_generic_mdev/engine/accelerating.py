@@ -42,7 +42,7 @@ def accelerate(
     uuids = frozenset(ask.uuid for ask in asks)
     parents = {ask.parent for ask in asks}
     with (
-        locking.consumers(store, consumer),
+        locking.consumers(store, consumer, *uuids),
         locking.devices(host, store, parents),
     ):
         known = store.load(record.Scope(consumer=consumer, mdevs=uuids))

@@ -73,13 +73,15 @@ def _to_look_at(requests: _Requests, limited: _Rules, known: record.Claims) -> s
     """The parents asked for, and those that tell how much of a limit is left.
 
     What is claimed counts wherever it is; what is not claimed counts if it is
-    still there; and a limit per device needs to know the device of each.
+    still there; and a limit per device needs to know the device of each.  What is
+    foreign and nobody's counts where it is seen, as what is not known at all.
     """
     per_device = {r.mdev_type: bool(r.max_instances_per_device) for r in limited}
     counted = {
         mdev.parent
         for mdev in known.mdevs.values()
         if mdev.mdev_type in per_device
+        and (mdev.uuid in known.claims or mdev.origin is not record.Origin.FOREIGN)
         and (per_device[mdev.mdev_type] or mdev.uuid not in known.claims)
     }
     return counted | {request.parent for request in requests}

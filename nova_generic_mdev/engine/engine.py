@@ -116,8 +116,9 @@ class Engine:
 
         One that is there is ``foreign`` from now on, whatever it was; another one
         is made, with that uuid, and goes when it is released, whatever the rule of
-        its type says.  Idempotent: what it has is kept, and made again if it is
-        not live; what it has beyond these stays its own until it is released.
+        its type says: then its uuid is ``foreign``.  Idempotent: what it has is
+        kept, and made again if it is not live; what it has beyond these stays its
+        own until it is released.
 
         :raises CapacityError: the kernel refused to make one
         :raises NotFound: a parent or a type is not there
@@ -183,7 +184,8 @@ class Engine:
     def restore(self, consumer: str) -> tuple[giving.Device, ...]:
         """Make again what a consumer has and is not live, each as it was.
 
-        What can be made is made, also where another one cannot.
+        What was begun and never finished is finished.  What can be made is made,
+        also where another one cannot.
 
         :returns: what was made again
         :raises CapacityError: the kernel refused one
@@ -198,6 +200,7 @@ class Engine:
         consumer: str,
         classes: cabc.Mapping[str, str],
         seen: model.HostSnapshot | None = None,
+        unless: cabc.Callable[[], bool] = lambda: False,
     ) -> tuple[giving.Device, ...]:
         """Make what a guest's XML names its consumer's, all of it or nothing.
 
@@ -207,13 +210,14 @@ class Engine:
 
         :param classes: the resource class of each, by the mdev's uuid
         :param seen: a look at all of the host, where many are adopted in a row
+        :param unless: as for :meth:`release`
         :raises NotFound: one is neither known nor there, so its type is unknown
         :raises HostError: one is another consumer's
         :raises ClaimsError: the record cannot be written
         """
         consumer = names.uuid(consumer)
         self.start()
-        return keeping.adopt(self._host, self._store, consumer, classes, seen)
+        return keeping.adopt(self._host, self._store, consumer, classes, seen, unless)
 
     # What happens to the host
 

@@ -58,11 +58,14 @@ def adopt(
     consumer: str,
     classes: cabc.Mapping[str, str],
     seen: model.HostSnapshot | None,
+    unless: cabc.Callable[[], bool],
 ) -> tuple[giving.Device, ...]:
     """See :meth:`.Engine.adopt`."""
     classes = {names.uuid(uuid): wanted for uuid, wanted in classes.items()}
     scope = record.Scope(consumer=consumer, mdevs=frozenset(classes))
     with locking.consumers(store, consumer, *classes):
+        if unless():
+            return ()
         known = store.load(scope)
         mine = {claim.uuid for claim in known.of(consumer)}
         if not classes.keys() <= mine:
@@ -110,11 +113,12 @@ def _known_or_found(
         raise exceptions.NotFound(
             f'mdev {uuid}', f'{told}, and the record does not know it'
         )
+    is_foreign = before is not None and before.origin is record.Origin.FOREIGN
     return record.MdevRecord(
         uuid=uuid,
         parent=live.parent,
         mdev_type=live.mdev_type,
-        origin=record.Origin.FOUND,
+        origin=record.Origin.FOREIGN if is_foreign else record.Origin.FOUND,
     )
 
 

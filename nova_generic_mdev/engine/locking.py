@@ -4,7 +4,9 @@
 ==========  ===============================================================
 lock        held by
 ==========  ===============================================================
-consumer    whoever gives to or takes from one consumer, first of all
+consumer    whoever gives to or takes from one consumer, first of all; in the
+            place of one, the uuid of an mdev that nobody has and that is
+            named: another one may be about to forget it
 device      whoever gives of a physical device, from the look at it until
             its mdevs are made; nobody who removes, which can take long
 mdev type   the same, for a type of which the host may have only so many

@@ -15,6 +15,7 @@ from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
 from nova_generic_mdev.engine import giving
 from nova_generic_mdev.engine import locking
+from nova_generic_mdev.engine import releasing
 
 LOG = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class _Case:
             self._host.remove(self.mdev.uuid, self.mdev.backend)
         with self._store.transaction() as session:
             if is_ours:
-                session.drop_mdev(self.mdev.uuid)
+                releasing.forget(session, self.mdev, self.claim)
             else:
                 session.drop_claim(self.mdev.uuid)
         return True

@@ -76,10 +76,12 @@ def restore(
     restored: list[giving.Device] = []
     refused: list[exceptions.MdevError] = []
     for claim, mdev in mine:
-        if mdev.is_live(snapshot.mdevs):
+        is_begun = claim.state is record.ClaimState.PENDING
+        if mdev.is_live(snapshot.mdevs) and not is_begun:
             continue
         try:
-            if _make_again(host, store, claim, _parent_of(mdev, snapshot)):
+            parent = _parent_of(mdev, snapshot)
+            if _make_again(host, store, claim, parent, finish=is_begun):
                 restored.append(giving.device_of(mdev))
         except (exceptions.HostError, exceptions.CapacityError) as e:
             refused.append(e)
@@ -106,8 +108,13 @@ def _make_again(
     store: claimslib.ClaimStore,
     claim: record.Claim,
     parent: model.Parent,
+    *,
+    finish: bool = False,
 ) -> bool:
-    """Make it, unless it has come back, or been given back, meanwhile."""
+    """Make it, unless it has come back, or been given back, meanwhile.
+
+    :param finish: one that was begun is completed, there or not
+    """
     with (
         locking.consumers(store, claim.consumer),
         locking.device(store, parent.physical_device),
@@ -116,13 +123,16 @@ def _make_again(
         if now.claims.get(claim.uuid) != claim:
             return False
         mdev = now.mdevs[claim.uuid]
-        if mdev.is_live(host.snapshot([parent.name]).mdevs):
+        if mdev.is_live(host.snapshot([parent.name]).mdevs) and not finish:
             return False
         if mdev.backend == giving.KEEPS_NOTHING:
             # Until it is known what makes it this time, all ways are undone.
             _note(store, mdev.uuid, None)
         made = host.create(mdev.uuid, mdev.parent, mdev.mdev_type, mdev.attributes)
         _note(store, mdev.uuid, giving.undone_by(mdev.backend, made))
+        if finish:
+            with store.transaction() as session:
+                session.set_state(mdev.uuid, record.ClaimState.READY)
     return True
 
 

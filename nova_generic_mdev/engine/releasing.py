@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections.abc as cabc
+import dataclasses
 
 from oslo_log import log as logging
 
@@ -35,7 +36,7 @@ def release(
         for claim in known.of(consumer):
             mdev = known.mdevs[claim.uuid]
             try:
-                _release(host, store, mdev, remove=_goes(mdev, claim, policy))
+                _release(host, store, mdev, claim, remove=_goes(mdev, claim, policy))
             except exceptions.HostError as e:
                 refused.append(e)
             else:
@@ -61,6 +62,7 @@ def _release(
     host: hostlib.Host,
     store: claimslib.ClaimStore,
     mdev: record.MdevRecord,
+    claim: record.Claim,
     *,
     remove: bool,
 ) -> None:
@@ -69,6 +71,22 @@ def _release(
         host.remove(mdev.uuid, mdev.backend)
     with store.transaction() as session:
         if remove:
-            session.drop_mdev(mdev.uuid)
+            forget(session, mdev, claim)
         else:
             session.drop_claim(mdev.uuid)
+
+
+def forget(
+    session: claimslib.Session, mdev: record.MdevRecord, claim: record.Claim | None
+) -> None:
+    """One that we made is gone; one that a service named stays known as foreign.
+
+    The service may make it the next time, and then it is not ours to hand out.
+    """
+    if claim is None or claim.owner is not record.Owner.ACCELERATOR:
+        session.drop_mdev(mdev.uuid)
+        return
+    session.drop_claim(mdev.uuid)
+    session.put_mdev(
+        dataclasses.replace(mdev, origin=record.Origin.FOREIGN, backend=None)
+    )

@@ -155,7 +155,7 @@ def scenes(draw) -> Scene:
         holder=st.none() | st.integers(0, 3),
         resource_class=st.sampled_from([A, B]),
         owner=st.sampled_from([str(o) for o in record.Owner]),
-        origin=st.sampled_from(['created', 'found', None]),
+        origin=st.sampled_from(['created', 'found', 'foreign', None]),
         live=st.booleans(),
         state=st.sampled_from(['pending', 'ready']),
         shown=st.sampled_from(['as it is', 'as it is', None, 't-1']),

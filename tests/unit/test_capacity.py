@@ -36,7 +36,8 @@ KEEP = policy.OnRelease.KEEP
         pytest.param(Mdev('p', 't-1', origin='found'), None, True, id='found'),
         pytest.param(Mdev('p', 't-1'), None, False, id='created'),
         pytest.param(Mdev('p', 't-1'), KEEP, True, id='created-and-kept'),
-        pytest.param(Mdev('p', 't-1', origin=None), KEEP, False, id='foreign'),
+        pytest.param(Mdev('p', 't-1', origin=None), KEEP, False, id='unknown'),
+        pytest.param(Mdev('p', 't-1', origin='foreign'), KEEP, False, id='foreign'),
         pytest.param(Mdev('p', 't-1', holder=0), KEEP, False, id='claimed'),
         pytest.param(
             Mdev('p', 't-1', holder=0, state='pending'), KEEP, False, id='pending'
@@ -133,7 +134,7 @@ def test_a_place_is_counted_once_while_its_mdev_is_missing(missing):
 @pytest.mark.parametrize(
     ('mdev', 'counts'),
     [
-        pytest.param(Mdev('p', 't-1', origin=None), True, id='foreign'),
+        pytest.param(Mdev('p', 't-1', origin=None), True, id='unknown'),
         pytest.param(Mdev('p', 't-1', origin='found'), True, id='idle'),
         pytest.param(
             Mdev('p', 't-1', holder=0, live=False), True, id='claimed-missing'
@@ -142,6 +143,17 @@ def test_a_place_is_counted_once_while_its_mdev_is_missing(missing):
         pytest.param(Mdev('p', 't-1', live=False), False, id='gone-and-nobodys'),
         pytest.param(
             Mdev('z', 't-1', live=False), True, id='recorded-on-a-parent-not-looked-at'
+        ),
+        pytest.param(Mdev('p', 't-1', origin='foreign'), True, id='a-services'),
+        pytest.param(
+            Mdev('z', 't-1', origin='foreign', live=False),
+            False,
+            id='a-services-on-a-parent-not-looked-at',
+        ),
+        pytest.param(
+            Mdev('z', 't-1', origin='foreign', holder=0, live=False),
+            True,
+            id='a-services-claimed-on-a-parent-not-looked-at',
         ),
         pytest.param(Mdev('p', 't-2'), False, id='of-another-type'),
     ],

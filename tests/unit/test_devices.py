@@ -39,6 +39,7 @@ def claims(known=(), claimed=(), origin=record.Origin.CREATED):
     )
 
 
+FOREIGN = record.Origin.FOREIGN
 RUNS, STOPPED = {A: True}, {A: False}
 
 
@@ -108,6 +109,30 @@ RUNS, STOPPED = {A: True}, {A: False}
             id='known, and live as another type',
         ),
         pytest.param(
+            snapshot([A]),
+            claims([A], [], FOREIGN),
+            {},
+            'foreign',
+            id="a service's and nobody's",
+        ),
+        pytest.param(
+            snapshot([A]),
+            claims([], [A], FOREIGN),
+            {},
+            'claimed',
+            id="a service's and a consumer's",
+        ),
+        pytest.param(
+            snapshot([A]),
+            claims([A], [], FOREIGN),
+            STOPPED,
+            'claimed',
+            id="a service's, in a guest that is stopped",
+        ),
+        pytest.param(
+            snapshot(), claims([], [A], FOREIGN), {}, 'missing', id="a service's, gone"
+        ),
+        pytest.param(
             snapshot([A], mdev_type=None),
             claims([], [A]),
             {},
@@ -165,6 +190,7 @@ def test_there_is_no_row_for_an_mdev(known, guests):
     [
         pytest.param(claims([A]), 'created', '', id='ours'),
         pytest.param(claims([A], [], record.Origin.FOUND), 'found', '', id='found'),
+        pytest.param(claims([A], [], FOREIGN), 'foreign', '', id="a service's"),
         pytest.param(claims([], [A]), 'created', CONSUMER, id="a consumer's"),
         pytest.param(claims(), '', '', id='not known'),
     ],

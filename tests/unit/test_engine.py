@@ -11,7 +11,6 @@ import threading
 
 import pytest
 
-from nova_generic_mdev import allocation
 from nova_generic_mdev import claims
 from nova_generic_mdev import engine
 from nova_generic_mdev import exceptions
@@ -21,6 +20,7 @@ from nova_generic_mdev import policy
 from nova_generic_mdev import record
 from nova_generic_mdev.host import sysfs
 from tests import pools
+from tests.unit import benches
 from tests.unit import scenes
 
 MTTY = 'mtty_mtty'
@@ -31,56 +31,8 @@ PENDING, READY = record.ClaimState.PENDING, record.ClaimState.READY
 FOUND, CREATED = record.Origin.FOUND, record.Origin.CREATED
 
 
-def class_of(mdev_type):
-    return names.resource_class(mdev_type.replace('-', '_'))
-
-
-def rule(mdev_type, **more):
-    more.setdefault('device_addresses', ('*',))
-    return policy.TypeRule(
-        mdev_type=mdev_type, resource_class=class_of(mdev_type), **more
-    )
-
-
-def request(parent=MTTY, resource_class=ONE, amount=1):
-    return allocation.Request(
-        parent=parent, resource_class=resource_class, amount=amount
-    )
-
-
-class Bench:
-    """An engine on a host, with its record."""
-
-    def __init__(self, state_path, host=None, rules=None, reuse_found=True) -> None:
-        self.host = host or fixture.mtty()
-        types = sorted(
-            {t for p in self.host.snapshot().parents.values() for t in p.types}
-        )
-        self.policy = policy.Policy(
-            rules=tuple(rules or (rule(t) for t in types)), reuse_found=reuse_found
-        )
-        self.store = claims.ClaimStore(str(state_path), 'm' * 32)
-        self.engine = engine.Engine(self.host, self.store, self.policy)
-        self.engine.start()
-        self.host.calls.clear()
-
-    @property
-    def live(self):
-        return set(self.host.snapshot().mdevs)
-
-    @property
-    def record(self):
-        return self.store.load()
-
-    def held(self, consumer=ME):
-        return [claim.uuid for claim in self.record.of(consumer)]
-
-    def acts(self):
-        """The verbs of the calls that change the host."""
-        return [c.verb for c in self.host.calls if c.verb != 'snapshot']
-
-    def is_as_if_nothing_had_happened(self):
-        return not self.live and self.record == record.Claims()
+class_of, rule, request = benches.class_of, benches.rule, benches.request
+Bench = benches.Bench
 
 
 @pytest.fixture
@@ -728,9 +680,10 @@ def test_nobody_waits_for_a_removal_on_another_consumers_behalf(bench, monkeypat
 # Limits are counted by what is there
 
 
-@pytest.mark.parametrize(
-    'limit', [{'max_instances': 1}, {'max_instances_per_device': 1}], ids=str
-)
+LIMITS = [{'max_instances': 1}, {'max_instances_per_device': 1}]
+
+
+@pytest.mark.parametrize('limit', LIMITS, ids=str)
 def test_a_kept_one_that_a_reboot_took_uses_no_limit(make, limit):
     rules = [rule('mttypci-1', on_release=KEEP, **limit)]
     bench = make(fixture.pci_mtty(n=2), rules=rules)
@@ -750,6 +703,18 @@ def test_an_idle_one_on_another_parent_uses_the_limit_of_the_host(make):
     bench.engine.release(ME)
     with pytest.raises(exceptions.CapacityError):
         bench.engine.allocate(OTHER, [request(six, 'CUSTOM_MTTYPCI_1')])
+
+
+@pytest.mark.parametrize('limit', LIMITS, ids=str)
+def test_a_services_idle_one_is_not_looked_for(make, limit):
+    """It counts where it is seen, as one that nobody knows."""
+    bench = make(fixture.pci_mtty(n=2), rules=[rule('mttypci-1', **limit)])
+    five, six = sorted(bench.host.snapshot().parents)
+    asked = engine.Ask(uuid=scenes.UUIDS[0], parent=five, mdev_type='mttypci-1')
+    bench.engine.accelerate(ME, [asked])
+    bench.engine.release(ME)
+    seen = looks(bench, [request(six, 'CUSTOM_MTTYPCI_1')])
+    assert seen == [(six,), (six,)]
 
 
 def test_a_limit_per_device_counts_all_functions(make):

@@ -655,6 +655,12 @@ def test_a_type_in_use_keeps_its_trait(parents):
     assert 'CUSTOM_MDEV_TYPE_T_1' in found['dev_p']
 
 
+def test_an_accelerators_is_no_trait_of_the_provider():
+    held = dataclasses.replace(HELD, owner='accelerator')
+    scene = Scene(parents={'p': {'t-1': 1}}, mdevs=(held,), rules=())
+    assert inventory.traits(scene.resolution, scene.snapshot, scene.claims) == {}
+
+
 def test_a_type_that_tells_neither_name_nor_interface():
     kind = model.MdevType(id='t-1', available_instances=1, device_api=None)
     parent = model.Parent(

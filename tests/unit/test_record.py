@@ -22,8 +22,8 @@ def mdev(uuid=UUID, **more):
     )
 
 
-def claim(uuid=UUID, consumer=CONSUMER):
-    return record.Claim(uuid=uuid, consumer=consumer, resource_class='CUSTOM_A')
+def claim(uuid=UUID, consumer=CONSUMER, **more):
+    return record.Claim(uuid=uuid, consumer=consumer, resource_class='CUSTOM_A', **more)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,8 @@ def claim(uuid=UUID, consumer=CONSUMER):
         pytest.param(lambda: claim(consumer=UPPER), id='consumer-in-upper-case'),
         pytest.param(lambda: claim(consumer='me'), id='consumer-is-no-uuid'),
         pytest.param(lambda: claim(uuid=UPPER), id='claim-in-upper-case'),
+        pytest.param(lambda: claim(migration=UPPER), id='migration-in-upper-case'),
+        pytest.param(lambda: claim(migration=''), id='migration-is-no-uuid'),
     ],
 )
 def test_names_that_are_none(make):

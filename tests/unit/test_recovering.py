@@ -23,7 +23,7 @@ MTTY, MDPY = 'mtty_mtty', 'mdpy_mdpy'
 ME, OTHER = scenes.CONSUMERS[:2]
 UUID, STRANGER = scenes.UUIDS[:2]
 PENDING, READY = record.ClaimState.PENDING, record.ClaimState.READY
-FOUND, CREATED = record.Origin.FOUND, record.Origin.CREATED
+CREATED, FOUND, FOREIGN = record.Origin
 KEEP = policy.OnRelease.KEEP
 NOWHERE = engine.Elsewhere(guests=(), defined=())
 IN_A_GUEST = engine.Elsewhere(guests={UUID}, defined=())
@@ -115,7 +115,7 @@ def test_each_claimed_one_is_made_as_it_was(acting, host, know, store):
     assert store.load().claims[UUID].state is READY
 
 
-@pytest.mark.parametrize('origin', [FOUND, CREATED])
+@pytest.mark.parametrize('origin', [FOUND, CREATED, FOREIGN])
 def test_a_found_one_comes_back_too(acting, host, know, origin):
     know(state=READY, origin=origin)
     acting.recover()
@@ -375,6 +375,7 @@ def test_what_is_claimed_stays(acting, host, store, know, elsewhere):
         pytest.param({}, CREATED, IN_A_GUEST, False, id='ours, but a guest names it'),
         pytest.param({'on_release': KEEP}, CREATED, NOWHERE, False, id='ours, kept'),
         pytest.param({}, FOUND, NOWHERE, False, id='found'),
+        pytest.param({}, FOREIGN, NOWHERE, False, id="a service's"),
     ],
 )
 def test_what_is_left_over(host, store, know, more, origin, elsewhere, goes):
