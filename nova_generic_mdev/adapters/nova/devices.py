@@ -117,6 +117,16 @@ class Devices:
         with errors.as_novas():
             return self.engine.claimed(consumer)
 
+    def promised(self, consumer: str) -> tuple[enginelib.Device, ...]:
+        """What a consumer has of what Placement promised it."""
+        with errors.as_novas():
+            return self.engine.claimed(consumer, {record.Owner.PLACEMENT})
+
+    def restore(self, consumer: str) -> None:
+        """Make again what a consumer has and is not there."""
+        with errors.as_novas():
+            self.engine.restore(consumer)
+
     def allocate(
         self,
         consumer: str,

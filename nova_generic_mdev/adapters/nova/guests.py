@@ -6,12 +6,15 @@ from __future__ import annotations
 import collections.abc as cabc
 import typing as ty
 
+from nova import exception
 from nova.virt.libvirt import config as vconfig
 from oslo_log import log as logging
 
+from nova_generic_mdev import exceptions
 from nova_generic_mdev.adapters.nova import accelerators
 from nova_generic_mdev.adapters.nova import base
 from nova_generic_mdev.adapters.nova import errors
+from nova_generic_mdev.adapters.nova import operations
 
 LOG = logging.getLogger(__name__)
 
@@ -58,15 +61,10 @@ class Guests(base.Base):
     def _complete(
         self, context: ty.Any, instance: ty.Any, given: list[str]
     ) -> list[str]:
-        """All mdevs of an instance: what it claimed, and who else's it was given.
-
-        A domain that was lost, or that Nova's own code did not find the mdevs of,
-        is asked about in Placement.
-        """
+        """All mdevs of an instance: what it claimed, and who else's it was given."""
         operation = self._operations.current(instance)
-        if operation is not None and not operation.is_served and self._asks(instance):
-            told = self._placement.allocations_of(context, instance.uuid)
-            self._serve(operation, told)
+        if operation is not None and not operation.is_served:
+            self._make_sure(context, operation)
         claimed = [device.uuid for device in self._mdevs.claimed(instance.uuid)]
         others = [uuid for uuid in given if uuid not in claimed]
         holders = self._mdevs.holders(others)
@@ -74,6 +72,28 @@ class Guests(base.Base):
             # Of an XML that is older than the claim: a resize, say.
             LOG.info('mdev %s is not %s any more', uuid, instance.uuid)
         return [*claimed, *(uuid for uuid in others if uuid not in holders)]
+
+    def _make_sure(self, context: ty.Any, operation: operations.Operation) -> None:
+        """Give an instance what Placement says, also where its domain was lost.
+
+        Nova's own code asks for the literal ``resources:VGPU`` alone.
+
+        :raises ComputeResourcesUnavailable: it has less than its flavor asks for
+        """
+        instance = operation.instance
+        wanted = sum(self._mdevs.asked(instance.flavor.extra_specs).values())
+        if not wanted:
+            return
+        try:
+            told = self._placement.allocations_of(context, instance.uuid)
+            self._serve(operation, told)
+        except exception.ComputeResourcesUnavailable as e:
+            is_full = isinstance(e.__cause__, exceptions.CapacityError)
+            if is_full or len(self._mdevs.promised(instance.uuid)) < wanted:
+                raise
+            # It has all that it needs: a guest does not stay down for Placement.
+            LOG.warning('server %s keeps what it claimed: %s', instance.uuid, e)
+            self._mdevs.restore(instance.uuid)
 
     def _allocate_cyborg_mdevs(self, accel_info: ty.Any) -> list[str]:
         """Make the mdevs of accelerator requests, for good and checked.
@@ -103,9 +123,6 @@ class Guests(base.Base):
             return []
         made = self._accelerate(instance, accel_info)
         return [uuid for uuid in made if uuid not in given]
-
-    def _asks(self, instance: ty.Any) -> bool:
-        return bool(self._mdevs.asked(instance.flavor.extra_specs))
 
     def _get_all_assigned_mediated_devices(
         self, instance: ty.Any = None
