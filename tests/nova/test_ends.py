@@ -140,8 +140,10 @@ class EndsTest(test.NoDBTestCase):
 
     def test_each_caller(self):
         for row in table.situations_of():
-            with self.subTest(row=row.name):
+            try:
                 self._check(row)
+            except Exception as e:
+                raise AssertionError(f'{row.name}: {e}') from e
 
     def _check(self, row):
         instance = self._instance(row.facts)
