@@ -2,6 +2,14 @@
 """The drivers that can stand where Nova's tests find Nova's.
 
 ``PEER_DRIVER`` names one; the others show what the suite is worth.
+
+===========  ============================================================
+`ours`       what the suite is for
+`in-tree`    Nova's own: all of its tests pass in our harness, too
+`trivial`    Nova's own under another name: so they do with a subclass
+`broken`     ours, but forgetful: the suite has to fail
+`absent`     Nova's own where ours is expected: the suite has to fail
+===========  ============================================================
 """
 
 import os
@@ -10,6 +18,23 @@ import typing as ty
 from tests.peer import substitution
 
 NAME = os.environ.get('PEER_DRIVER', 'ours')
+
+
+def placed() -> type:
+    """The class that Nova's tests find."""
+    return _PLACED[NAME]()
+
+
+def expected(found: type) -> type:
+    """The class that all drivers have to be of.
+
+    :param found: what :func:`placed` said; `broken` is a class of its own
+    """
+    return _ours() if NAME == 'absent' else found
+
+
+def _in_tree() -> type:
+    return substitution.IN_TREE
 
 
 def _ours() -> type:
@@ -27,26 +52,20 @@ def _trivial() -> type:
 
 def _broken() -> type:
     class Broken(_ours()):
-        """Ours, but no guest gets an mdev."""
+        """Ours, but it forgets what its guests have."""
 
-        def _allocate_mdevs(self, allocations: ty.Any) -> list[str]:
-            return []
-
-        def _guest_add_mdevs(self, guest: ty.Any, chosen_mdevs: ty.Any) -> None:
-            pass
+        def _get_all_assigned_mediated_devices(
+            self, instance: ty.Any = None
+        ) -> dict[str, str]:
+            return {}
 
     return Broken
 
 
-#: by name, what makes the class
-BY_NAME = {
+_PLACED = {
     'ours': _ours,
+    'in-tree': _in_tree,
     'trivial': _trivial,
-    'in-tree': lambda: substitution.IN_TREE,
     'broken': _broken,
+    'absent': _in_tree,
 }
-
-
-def chosen() -> type:
-    """The class that is to be tested."""
-    return BY_NAME[NAME]()

@@ -9,9 +9,10 @@ from tests.peer import places
 from tests.peer import selection
 from tests.peer import substitution
 
-OURS = drivers.chosen()
+PLACED = drivers.placed()
+EXPECTED = drivers.expected(PLACED)
 # Before Nova's tests are imported, which bind what they mock.
-substitution.substitute(OURS, places.note)
+substitution.substitute(PLACED, places.note)
 
 
 def load_tests(
@@ -19,4 +20,4 @@ def load_tests(
 ) -> unittest.TestSuite:
     """What unittest asks a module for; see its documentation."""
     selected = selection.select(loader)
-    return unittest.TestSuite(places.settle(test, OURS) for test in selected)
+    return unittest.TestSuite(places.settle(test, EXPECTED) for test in selected)

@@ -22,9 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
         verdicts += judging.missing(excused, results)
     if options.junit:
         telling.junit(verdicts, options.junit)
+    sys.stdout.write('\n')  # after the marks
     _say(telling.text(verdicts))
     if ran.is_cut_short:
-        _say(ran.said)
+        _say('\n'.join(ran.said.splitlines()[-telling.LOG_LINES :]))
     _say(telling.total(verdicts))
     outcomes = {verdict.outcome for verdict in verdicts}
     good = judging.Outcome.PASSED in outcomes

@@ -56,14 +56,19 @@ def run(
     # No history in the tree: two runs at once would write the same one.
     with (
         tempfile.TemporaryDirectory() as history,
+        tempfile.TemporaryFile('w+', errors='replace') as stderr,
         subprocess.Popen(
             _command(path, filters, workers, history),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=stderr,
             env=ENVIRONMENT | os.environ,
         ) as process,
     ):
-        return _followed(process.stdout, watch)
+        results, said = _followed(process.stdout, watch)
+        process.wait()
+        stderr.seek(0)
+        return Run(results=results, said=said + stderr.read())
 
 
 def _command(
@@ -74,7 +79,9 @@ def _command(
     return [*stestr, 'run', '--subunit', '--concurrency', str(workers), *filters]
 
 
-def _followed(stdout: ty.Any, watch: cabc.Callable[[resultlib.Result], None]) -> Run:
+def _followed(
+    stdout: ty.Any, watch: cabc.Callable[[resultlib.Result], None]
+) -> tuple[dict[str, resultlib.Result], str]:
     results: dict[str, resultlib.Result] = {}
     said = _Said()
 
@@ -91,7 +98,7 @@ def _followed(stdout: ty.Any, watch: cabc.Callable[[resultlib.Result], None]) ->
     subunit.ByteStreamToStreamResult(stdout, non_subunit_name='stestr').run(sink)
     # Tells, too, of tests that began and never ended.
     sink.stopTestRun()
-    return Run(results=results, said=said.text())
+    return results, said.text()
 
 
 def _result(test: cabc.Mapping[str, ty.Any]) -> resultlib.Result:

@@ -24,8 +24,7 @@ def mark(result: resultlib.Result) -> str:
 
 def text(verdicts: cabc.Sequence[judging.Verdict]) -> str:
     """What is worth a look: failures in full, then what is off the list."""
-    # After the marks.
-    lines = ['']
+    lines: list[str] = []
     for verdict in verdicts:
         if verdict.outcome is judging.Outcome.FAILED:
             lines += ['', f'FAILED {verdict.result.name}', *_reasons(verdict)]
