@@ -8,8 +8,10 @@ import contextlib
 import functools
 import typing as ty
 
+import oslo_messaging as messaging
 from nova import conf as nova_conf
 from nova import context as nova_context
+from nova import exception
 from nova import objects
 from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
@@ -23,6 +25,8 @@ from nova_generic_mdev.adapters.nova import promises
 from nova_generic_mdev.adapters.nova import publishing
 from nova_generic_mdev.adapters.nova import reportclient
 from nova_generic_mdev.adapters.nova import situations
+from nova_generic_mdev.adapters.nova import sources
+from nova_generic_mdev.adapters.nova import upkeep
 
 CONF = nova_conf.CONF
 LOG = logging.getLogger(__name__)
@@ -36,6 +40,9 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
         self._mdevs = devices.Devices(self, self._named_in_guests)
         self._placement = reportclient.Placement(virtapi)
         self._operations = operations.Operations()
+        self._upkeep = upkeep.Upkeep(
+            self._mdevs, self._operations, sources.Sources(self)
+        )
         super().__init__(virtapi, read_only=read_only)
         self._my_host = CONF.host
 
@@ -52,14 +59,20 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
         If it fails, what the instance got in it is taken back: but not what it
         had before, as in a rebuild.
         """
-        had = self._mdevs.claimed(instance.uuid)
         with self._operations.under_way(name, instance, migration) as operation:
+            self._settle(instance)
+            had = self._mdevs.claimed(instance.uuid)
             try:
                 yield operation
             except Exception:
                 if operation.is_served and not had:
                     self._release(instance.uuid)
                 raise
+
+    def _settle(self, instance: ty.Any) -> None:
+        """Claim what a guest has from before our record, before that is changed."""
+        if self._mdevs.is_active:
+            self._upkeep.settle(instance)
 
     def _promised(
         self,
@@ -113,6 +126,7 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
         if not self._mdevs.is_active:
             yield
             return
+        self._settle(instance)
         operation = self._operations.current(instance)
         facts = situations.facts_of(
             call,
@@ -128,20 +142,38 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
         if verdict.hands_over or lifecycle.Holder.MIGRATION in verdict.releases:
             migration = migration or self._migration_of(context, instance)
         if verdict.hands_over and migration:
-            self._mdevs.rekey(instance.uuid, migration.uuid)
+            self._hand_over(instance, migration)
         if lifecycle.Holder.MIGRATION in verdict.releases and migration:
             self._release(migration.uuid)
         if lifecycle.Holder.INSTANCE in verdict.releases:
             self._release(instance.uuid)
 
     def _migration_of(self, context: ty.Any, instance: ty.Any) -> ty.Any:
-        """The migration that an instance is in, where it says so; Nova's object."""
-        moving = instance.migration_context
-        if moving is None:
+        """The migration that an instance is in, as Nova's object.
+
+        None: it is in none, or nobody tells; the sweep finds out then.
+        """
+        context = context or nova_context.get_admin_context()
+        try:
+            moving = instance.migration_context
+            if moving is None:
+                return None
+            return objects.Migration.get_by_id(context, moving.migration_id)
+        except (exception.NovaException, messaging.MessagingException) as e:
+            LOG.warning('the migration of %s is not known: %s', instance.uuid, e)
             return None
-        return objects.Migration.get_by_id(
-            context or nova_context.get_admin_context(), moving.migration_id
-        )
+
+    def _hand_over(self, instance: ty.Any, migration: ty.Any) -> None:
+        """What an instance has is its migration's; Nova's part is done already."""
+        try:
+            self._mdevs.rekey(instance.uuid, migration.uuid)
+        except exception.NovaException as e:
+            LOG.warning(
+                'what %s has is its migration %s, and is not yet recorded so: %s',
+                instance.uuid,
+                migration.uuid,
+                e,
+            )
 
     def _release(self, *consumers: str) -> None:
         """Take back what consumers had whose guest is gone for good."""

@@ -51,6 +51,17 @@ class GenericMdevDriver(
         super().init_host(host)
         if is_active:
             self._mdevs.start()
+            self._upkeep.start()
+
+    def get_available_resource(self, nodename: str) -> ty.Any:
+        """What the host has: the first that Nova asks in its periodic update.
+
+        It holds no lock of its own yet, and what is released now is offered by
+        the same update.
+        """
+        if self._mdevs.is_active:
+            self._upkeep.periodic()
+        return super().get_available_resource(nodename)
 
     def _allocate_mdevs(self, allocations: ty.Any) -> ty.Any:
         """The mdevs of the instance that this thread is about.

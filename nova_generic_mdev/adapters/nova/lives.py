@@ -42,6 +42,7 @@ class Lives(base.Base):
         Placement; if it cannot leave, it has it again.
         """
         leave = super().migrate_disk_and_power_off
+        self._settle(instance)
         if not self._mdevs.claimed(instance.uuid):
             return str(leave(context, instance, *args, **kwargs))
         migration = self._migration_of(context, instance)
@@ -91,17 +92,13 @@ class Lives(base.Base):
         with self._ending(call, instance, context, migration=migration):
             super().confirm_migration(context, migration, instance, network_info)
 
-    def destroy(
-        self, context: ty.Any, instance: ty.Any, *args: ty.Any, **kwargs: ty.Any
-    ) -> None:
-        """End a guest, for now or for good."""
-        with self._ending(situations.Call.DESTROY, instance, context):
-            super().destroy(context, instance, *args, **kwargs)
-
     def cleanup(
         self, context: ty.Any, instance: ty.Any, *args: ty.Any, **kwargs: ty.Any
     ) -> None:
-        """Remove what a guest that has ended left, for now or for good."""
+        """Remove what a guest that has ended left, for now or for good.
+
+        Nova's ``destroy`` ends with this.
+        """
         data = kwargs.get('migrate_data')
         call = situations.Call.CLEANUP
         with self._ending(call, instance, context, migrate_data=data):
