@@ -15,6 +15,7 @@ import collections.abc as cabc
 import contextlib
 import os
 import sqlite3
+import time
 import typing as ty
 import urllib.parse
 
@@ -30,8 +31,28 @@ _T = ty.TypeVar('_T')
 _LOCK_SECONDS = 30.0
 # How long a commit waits for those who are reading, which is a moment.
 _BUSY_SECONDS = 5.0
+_BUSY_POLL = 0.005
 _UNFINISHED = frozenset({'SQLITE_READONLY_ROLLBACK', 'SQLITE_READONLY_CANTLOCK'})
 _DAMAGED = frozenset({'SQLITE_CORRUPT', 'SQLITE_NOTADB'})
+
+
+class _Connection(sqlite3.Connection):
+    """Waits for others by polling, and lets the rest of the process go on.
+
+    SQLite waits inside of itself, and a service on eventlet with it as a whole:
+    also the one that is waited for, if something let others run in its midst.
+    """
+
+    def execute(self, sql: str, parameters: ty.Any = (), /) -> sqlite3.Cursor:
+        end = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                return super().execute(sql, parameters)
+            except sqlite3.OperationalError as e:
+                is_busy = e.sqlite_errorname.startswith('SQLITE_BUSY')
+                if not is_busy or time.monotonic() > end:
+                    raise
+            time.sleep(_BUSY_POLL)
 
 
 def exists(state_path: str) -> bool:
@@ -143,6 +164,7 @@ class ClaimStore:
             connection.execute('BEGIN IMMEDIATE')
             with connection:
                 yield session.Session(connection)
+                connection.execute('COMMIT')
 
     def _upgrade(self, connection: sqlite3.Connection) -> None:
         """Bring an older record to this version: all of it, or nothing."""
@@ -153,6 +175,7 @@ class ClaimStore:
             # What is damaged is told as such, and left as it is.
             session.read(connection, None)
             schema.upgrade(connection)
+            connection.execute('COMMIT')
 
     def _exclusive(self) -> contextlib.AbstractContextManager[None]:
         return self.locks.held(['claims'], _LOCK_SECONDS)
@@ -163,7 +186,8 @@ class ClaimStore:
             f'file:{urllib.parse.quote(self.path)}?mode={mode}',
             uri=True,
             isolation_level=None,
-            timeout=_BUSY_SECONDS,
+            timeout=0,
+            factory=_Connection,
         )
         with contextlib.closing(connection):
             connection.execute('PRAGMA foreign_keys = ON')

@@ -149,6 +149,29 @@ def test_under_eventlet_a_yield_inside_a_transaction_is_found(tmp_path):
     assert done.stdout == ''
 
 
+def test_under_eventlet_a_yield_inside_a_look_stops_nobody(tmp_path):
+    """The garbage of others, collected in the middle of it, may do so: oslo.db's."""
+    needs_eventlet()
+    slow_look = """
+        from nova_generic_mdev.claims import session
+        read = session.read
+        def read_and_yield(connection, scope):
+            rows = connection.execute('SELECT uuid FROM mdevs')
+            time.sleep(0.01)
+            return read(connection, scope)
+        session.read = read_and_yield
+    """
+    done = script(
+        str(tmp_path / 'state'),
+        PATCH,
+        SCENE,
+        THREADS,
+        slow_look,
+        CHECKS,
+    )
+    assert done.stdout == 'done\n', done.stderr
+
+
 def test_under_eventlet_the_privileged_call_is_bounded_and_lets_others_run(tmp_path):
     """The helper is a process; waiting for its answer must not stop the service."""
     needs_eventlet()
