@@ -19,13 +19,14 @@ This module needs no Nova.
 
 from __future__ import annotations
 
+import collections
 import collections.abc as cabc
 import dataclasses
 
 from nova_generic_mdev import model
-from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
 from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova import matching
 
 
 @model.value
@@ -48,28 +49,19 @@ class Guests:
 
 
 @model.value
-class Host:
-    """What the host, the record and the configuration tell of mdevs.
-
-    :param rules: on each parent
-    """
-
-    snapshot: model.HostSnapshot
-    claims: record.Claims
-    rules: cabc.Mapping[str, tuple[policylib.TypeRule, ...]]
-
-
-@model.value
 class Promised:
     """What Placement and Nova tell of one guest's server.
 
     :param held: what the server and its migrations hold here, by consumer
     :param known: these, as Nova knows them
+    :param root: the host's own provider: Nova before Stein had a server's devices
+        there, and moves them after our start
     :param accelerators: mdevs that its accelerator requests name
     """
 
     held: consumers.Held
     known: consumers.Known
+    root: str = ''
     accelerators: frozenset[str] = frozenset()
 
 
@@ -120,30 +112,32 @@ def is_promised(guest: str, promised: Promised) -> bool:
     )
 
 
-def parents_of(mdevs: cabc.Iterable[str], host: Host) -> frozenset[str]:
+def parents_of(mdevs: cabc.Iterable[str], host: matching.Host) -> frozenset[str]:
     """The parents that these mdevs are on."""
-    there = (_where(uuid, host) for uuid in mdevs)
+    there = (matching.where(uuid, host) for uuid in mdevs)
     return frozenset(mdev.parent for mdev in there if mdev is not None)
 
 
 def decide(
-    guest: str, mdevs: cabc.Sequence[str], host: Host, promised: Promised
+    guest: str, mdevs: cabc.Sequence[str], host: matching.Host, promised: Promised
 ) -> Adoption:
     """What becomes of a guest's orphans; all parents of theirs were asked about.
 
     :param mdevs: in the order of the guest's XML
     """
-    missing = tuple(uuid for uuid in mdevs if _where(uuid, host) is None)
+    missing = tuple(uuid for uuid in mdevs if matching.where(uuid, host) is None)
     foreign = [u for u in mdevs if u in promised.accelerators and u not in missing]
     left = [u for u in mdevs if u not in missing and u not in foreign]
     classes: dict[str, dict[str, str]] = {}
     doubts = []
     for parent in sorted(parents_of(left, host)):
-        here = [u for u in left if _parent(u, host) == parent]
+        here = [u for u in left if matching.parent_of(u, host) == parent]
         try:
-            holder, amounts = _holder(guest, parent, host.claims, promised)
-            taken = _matched(here, amounts, parent, host)
-        except _Doubt as e:
+            holder, amounts = _lacks(guest, parent, host.claims, promised)
+            if not amounts and promised.root:
+                holder, amounts = _lacks_on_root(guest, host.claims, promised, classes)
+            taken = matching.matched(here, amounts, parent, host)
+        except matching.Doubt as e:
             doubts.append(str(e))
             continue
         if taken:
@@ -157,33 +151,27 @@ def decide(
     )
 
 
-class _Doubt(Exception):
-    """Nobody can tell for now."""
-
-
-# By class, what is still to be found on one parent.
-_Amounts = dict[str, int]
-
-
-def _holder(
-    guest: str, parent: str, claims: record.Claims, promised: Promised
-) -> tuple[str, _Amounts]:
-    """The consumer that a guest's mdevs on a parent are of, and what it lacks."""
+def _lacks(
+    guest: str, where: str, claims: record.Claims, promised: Promised
+) -> tuple[str, matching.Amounts]:
+    """The consumer that a guest's mdevs are of, and what it lacks on a provider."""
     family = {
         consumer: promised.known.get(consumer)
         for consumer in promised.held
         if consumers.server_of(consumer, promised.known) == guest
-        and any(where == parent for where, _ in +promised.held[consumer])
+        and any(there == where for there, _ in +promised.held[consumer])
     }
     holders = sorted(family)
     if guest in family:
         moves = [who for who in family.values() if isinstance(who, consumers.Move)]
         # A resize on this host: the guest is the new one only when that is done.
         if any(move.status != consumers.FINISHED for move in moves):
-            raise _Doubt(f'its server is being resized here: {", ".join(holders)} hold')
+            raise matching.Doubt(
+                f'its server is being resized here: {", ".join(holders)} hold'
+            )
         holders = [guest]
     if len(holders) > 1:
-        raise _Doubt(f'several migrations hold it: {", ".join(holders)}')
+        raise matching.Doubt(f'several migrations hold it: {", ".join(holders)}')
     if not holders:
         return guest, {}
     holder, who = holders[0], family[holders[0]]
@@ -192,49 +180,21 @@ def _holder(
         # While a guest is migrated live, what it has here stays under its name.
         holder = guest
     amounts.subtract(consumers.claimed(holder, claims))
-    return holder, {c: n for (where, c), n in (+amounts).items() if where == parent}
+    return holder, {c: n for (there, c), n in (+amounts).items() if there == where}
 
 
-def _matched(
-    mdevs: cabc.Sequence[str], lacks: _Amounts, parent: str, host: Host
-) -> dict[str, str]:
-    """The class of each mdev of one parent that is within what Placement says.
+def _lacks_on_root(
+    guest: str,
+    claims: record.Claims,
+    promised: Promised,
+    taken: cabc.Mapping[str, cabc.Mapping[str, str]],
+) -> tuple[str, matching.Amounts]:
+    """The same on the host's own provider, which says nothing of parents.
 
-    First by the rule of its type; the configuration may have changed since, so
-    then by number, where that leaves no choice.
+    :param taken: what was found so far, by consumer and mdev
     """
-    left = dict(lacks)
-    found: dict[str, str] = {}
-    given = {rule.mdev_type: rule.resource_class for rule in host.rules.get(parent, ())}
-    unruled = []
-    for uuid in mdevs:
-        by_rule = given.get(_type(uuid, host) or '')
-        if by_rule not in lacks:
-            unruled.append(uuid)
-        elif left[by_rule] > 0:
-            left[by_rule] -= 1
-            found[uuid] = by_rule
-    wanted = {c: n for c, n in left.items() if n > 0}
-    if not unruled or not wanted:
-        return found
-    (resource_class, amount), *others = wanted.items()
-    if others or len(unruled) > amount:
-        raise _Doubt(
-            f'Placement says that it has {wanted} on {parent}, and which of '
-            f'{", ".join(unruled)} that is no rule tells; enable their types'
-        )
-    return found | dict.fromkeys(unruled, resource_class)
-
-
-def _where(uuid: str, host: Host) -> model.Mdev | record.MdevRecord | None:
-    return host.snapshot.mdevs.get(uuid) or host.claims.mdevs.get(uuid)
-
-
-def _parent(uuid: str, host: Host) -> str | None:
-    there = _where(uuid, host)
-    return there.parent if there is not None else None
-
-
-def _type(uuid: str, host: Host) -> str | None:
-    there = _where(uuid, host)
-    return there.mdev_type if there is not None else None
+    holder, lacks = _lacks(guest, promised.root, claims, promised)
+    had = collections.Counter(taken.get(holder, {}).values())
+    for (_, resource_class), amount in consumers.claimed(holder, claims).items():
+        had[resource_class] += amount
+    return holder, dict(collections.Counter(lacks) - had)

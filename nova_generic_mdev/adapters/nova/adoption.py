@@ -19,6 +19,7 @@ from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
 from nova_generic_mdev.adapters.nova import adopting
 from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova import matching
 from nova_generic_mdev.adapters.nova import needs
 
 LOG = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Adoption:
             return set()
         snapshot = self._devices.host.snapshot()
         resolved = policylib.resolve(self._devices.policy, snapshot.parents.values())
-        host = adopting.Host(snapshot=snapshot, claims=claims, rules=resolved.rules)
+        host = matching.Host(snapshot=snapshot, claims=claims, rules=resolved.rules)
         try:
             promised = self._promised(orphans, host)
         except consumers.Unsure as e:
@@ -83,21 +84,22 @@ class Adoption:
         }
 
     def _promised(
-        self, orphans: cabc.Mapping[str, tuple[str, ...]], host: adopting.Host
+        self, orphans: cabc.Mapping[str, tuple[str, ...]], host: matching.Host
     ) -> adopting.Promised:
         """What Placement and Nova tell of all these guests together."""
         everything = [uuid for mdevs in orphans.values() for uuid in mdevs]
         parents = adopting.parents_of(everything, host)
         classes = self._around.classes(host.claims)
-        held = self._sources.placement(parents, classes).held_on(parents)
+        root = self._sources.node
+        held = self._sources.placement(parents, classes).held_on({root, *parents})
         known = self._sources.known(held.keys() - orphans.keys())
-        return adopting.Promised(held=held, known=known)
+        return adopting.Promised(held=held, known=known, root=root)
 
     def _settle(
         self,
         guest: str,
         mdevs: tuple[str, ...],
-        host: adopting.Host,
+        host: matching.Host,
         promised: adopting.Promised,
         busy: cabc.Set[str],
     ) -> bool:
@@ -137,7 +139,7 @@ class Adoption:
         guest: str,
         consumer: str,
         classes: cabc.Mapping[str, str],
-        host: adopting.Host,
+        host: matching.Host,
         busy: cabc.Set[str],
     ) -> None:
         if guest in busy:

@@ -9,10 +9,12 @@ import pytest
 
 from nova_generic_mdev.adapters.nova import adopting
 from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova import matching
 from tests.unit import scenes
 
 ME, OTHER, M, N = scenes.CONSUMERS[:4]
 P, Q = 'dev_p', 'dev_q'
+ROOT = 'host'
 A, B = scenes.A, scenes.B
 U = scenes.UUIDS
 ONE, TWO = scenes.rule('t-1', A), scenes.rule('t-2', B)
@@ -30,7 +32,7 @@ def move(status='finished', kind='migration', server=ME):
 def host(*mdevs, rules=(ONE, TWO)):
     types = {'t-1': 4, 't-2': 4, 't-3': 4}
     scene = scenes.Scene({'p': types, 'q': types}, mdevs, rules)
-    return adopting.Host(
+    return matching.Host(
         snapshot=scene.snapshot, claims=scene.claims, rules=scene.resolution.rules
     )
 
@@ -39,6 +41,7 @@ def promised(held, known=None, accelerators=()):
     return adopting.Promised(
         held={c: collections.Counter(amounts) for c, amounts in held.items()},
         known=known or {},
+        root=ROOT,
         accelerators=frozenset(accelerators),
     )
 
@@ -63,6 +66,20 @@ def judged(mdevs, held, rules=(ONE, TWO), **more):
         pytest.param([mdev()], {}, {}, [0], id='Placement has nothing for it'),
         pytest.param(
             [mdev(parent='q')], {ME: [(P, A)]}, {}, [0], id='it has it elsewhere'
+        ),
+        pytest.param(
+            [mdev(), mdev(parent='q'), mdev()],
+            {ME: [(ROOT, A), (ROOT, A)]},
+            {0: A, 2: A},
+            [1],
+            id="Placement has it on the host's own provider, before Nova's reshape",
+        ),
+        pytest.param(
+            [mdev(), mdev(parent='q')],
+            {ME: [(ROOT, A), (ROOT, A)], OTHER: [(ROOT, A)]},
+            {0: A, 1: A},
+            [],
+            id="on the host's own provider, and on two parents",
         ),
         pytest.param(
             [mdev()],
