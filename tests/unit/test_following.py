@@ -449,6 +449,28 @@ def test_an_idle_one_that_is_being_given_is_waited_for(tmp_path):
     assert bench.held(ME) == [KNOWN]
 
 
+def test_one_that_is_about_to_be_forgotten_is_waited_for(bench, monkeypatch):
+    """It is gone and nobody's, and then it is in a guest after all."""
+    know(bench, MORE)
+    forgetting = threading.Thread(
+        target=bench.engine.reconcile, args=(engine.Elsewhere(guests=(), defined=()),)
+    )
+    snapshot = bench.host.snapshot
+
+    def look(parents=None):
+        seen = snapshot(parents)
+        if not forgetting.ident:
+            forgetting.start()
+            forgetting.join(0.5)
+            assert forgetting.is_alive()
+        return seen
+
+    monkeypatch.setattr(bench.host, 'snapshot', look)
+    bench.engine.adopt(ME, {MORE: ONE})
+    forgetting.join(60)
+    assert bench.held(ME) == [MORE]
+
+
 # Looks that change nothing
 
 
