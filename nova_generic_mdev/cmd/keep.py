@@ -125,7 +125,11 @@ class _SetOrigin(lister.Lister):
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument('uuids', metavar='UUID', nargs='*', default=[])
-        which.add_argument('--all', action='store_true', help='every live mdev')
+        which.add_argument(
+            '--all',
+            action='store_true',
+            help="every live mdev but an accelerator service's",
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> act.Table:
