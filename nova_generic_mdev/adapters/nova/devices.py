@@ -1,38 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mdevs of one compute service: what Nova asks, told to the engine.
-
-Everything is made when it is first needed: a service that enables no type, on a
-host that never had one, gets nothing but Nova's own driver.
-"""
+"""The mdevs of one compute service: what Nova wants done, told to the engine."""
 
 from __future__ import annotations
 
 import collections.abc as cabc
-import functools
 import typing as ty
 
-from nova import conf as nova_conf
 from oslo_log import log as logging
 
 from nova_generic_mdev import allocation
-from nova_generic_mdev import claims as claimslib
 from nova_generic_mdev import engine as enginelib
 from nova_generic_mdev import exceptions
-from nova_generic_mdev import host as hostlib
-from nova_generic_mdev import policy as policylib
-from nova_generic_mdev import record
 from nova_generic_mdev.adapters.nova import errors
-from nova_generic_mdev.adapters.nova import hosts
+from nova_generic_mdev.adapters.nova import looks
 from nova_generic_mdev.adapters.nova import options
-from nova_generic_mdev.adapters.nova import promises
 from nova_generic_mdev.adapters.nova import publishing
 
-CONF = nova_conf.CONF
 LOG = logging.getLogger(__name__)
 
 
-class Devices:
-    """What one :class:`~.driver.GenericMdevDriver` knows of its host's mdevs.
+class Devices(looks.Looks):
+    """What one :class:`~.driver.GenericMdevDriver` does with its host's mdevs.
 
     All methods raise Nova's exceptions; see :mod:`~.errors`.
 
@@ -43,45 +31,8 @@ class Devices:
     def __init__(
         self, driver: ty.Any, guests: cabc.Callable[[], cabc.Collection[str] | None]
     ) -> None:
-        self._driver = driver
-        self._guests = guests
+        super().__init__(driver, guests)
         self._problems = options.Problems()
-
-    @functools.cached_property
-    def policy(self) -> policylib.Policy:
-        """What the operator wants, as it was when the service started.
-
-        :raises InvalidConfiguration: with everything that is wrong
-        """
-        return options.policy()
-
-    @functools.cached_property
-    def store(self) -> claimslib.ClaimStore:
-        """The durable record."""
-        with errors.as_novas():
-            return hosts.store_of(self._driver, CONF)
-
-    @functools.cached_property
-    def host(self) -> hostlib.Host:
-        """This compute host."""
-        with errors.as_novas():
-            return hosts.host_of(self._driver, CONF)
-
-    @functools.cached_property
-    def engine(self) -> enginelib.Engine:
-        """What gives and takes."""
-        return enginelib.Engine(self.host, self.store, self.policy, self._guests)
-
-    @property
-    def is_active(self) -> bool:
-        """Whether there is anything to do here, or ever was."""
-        if self.policy.rules:
-            return True
-        try:
-            return bool(self.store.exists())
-        except exceptions.MdevError as e:
-            LOG.debug('no type is enabled, and there is no record: %s', e)
-            return False
 
     def start(self) -> None:
         """Make the record if there is none, and bring back what is claimed.
@@ -110,23 +61,6 @@ class Devices:
         """
         self._problems.tell(view.resolution.problems)
 
-    def claimed(self, consumer: str) -> tuple[enginelib.Device, ...]:
-        """What a consumer has, by the record alone."""
-        if not self.is_active:
-            return ()
-        with errors.as_novas():
-            return self.engine.claimed(consumer)
-
-    def promised(self, consumer: str) -> tuple[enginelib.Device, ...]:
-        """What a consumer has of what Placement promised it."""
-        with errors.as_novas():
-            return self.engine.claimed(consumer, {record.Owner.PLACEMENT})
-
-    def restore(self, consumer: str) -> None:
-        """Make again what a consumer has and is not there."""
-        with errors.as_novas():
-            self.engine.restore(consumer)
-
     def allocate(
         self,
         consumer: str,
@@ -144,6 +78,20 @@ class Devices:
             told = f'mdev {device.uuid}, {device.mdev_type} of {device.parent}'
             LOG.info('consumer %s has %s', consumer, told)
         return given
+
+    def restore(self, consumer: str) -> None:
+        """Make again what a consumer has and is not there."""
+        with errors.as_novas():
+            self.engine.restore(consumer)
+
+    def accelerate(self, consumer: str, asks: cabc.Collection[enginelib.Ask]) -> None:
+        """Give a consumer the mdevs of its accelerator requests.
+
+        :raises ComputeResourcesUnavailable: the parent is full
+        :raises InternalError: one is there as something else
+        """
+        with errors.as_novas():
+            self.engine.accelerate(consumer, asks)
 
     def release(self, *consumers: str) -> tuple[enginelib.Device, ...]:
         """Take everything from consumers whose guest is gone for good.
@@ -180,94 +128,9 @@ class Devices:
             with errors.as_novas():
                 self.engine.arrive(consumer)
 
-    def types_of(
-        self, requests: cabc.Iterable[allocation.Request]
-    ) -> cabc.Iterator[str]:
-        """The mdev type that each of the mdevs will have that are asked for.
-
-        :raises ComputeResourcesUnavailable: no type serves a request
-        """
-        asked = tuple(requests)
-        with errors.as_novas():
-            present = self.host.snapshot({request.parent for request in asked})
-            resolved = policylib.resolve(self.policy, present.parents.values())
-            for request in asked:
-                rule = resolved.rule(request.parent, request.resource_class)
-                if rule is not None:
-                    yield from [rule.mdev_type] * request.amount
-
-    def shared(self, parents: cabc.Collection[str]) -> frozenset[str]:
-        """Those of the parents that several enabled types share."""
-        if not parents or len(self.policy.rules) < 2:
-            return frozenset()
-        with errors.as_novas():
-            present = self.host.snapshot(parents).parents.values()
-            rules = policylib.resolve(self.policy, present).rules
-        return frozenset(parent for parent in rules if len(rules[parent]) > 1)
-
-    def view(self, parents: cabc.Collection[str] | None = None) -> publishing.View:
-        """One look at the host: at all of it, or at what tells of these parents.
-
-        How much of a limit is left for a parent, all others have to tell.
-        """
-        if any(rule.limit is not None for rule in self.policy.rules):
-            parents = None
-        with errors.as_novas():
-            look = self.engine.look(parents)
-            resolved = policylib.resolve(self.policy, look.snapshot.parents.values())
-            return publishing.View(
-                policy=self.policy,
-                resolution=resolved,
-                snapshot=look.snapshot,
-                claims=look.claims,
-                published=self.store.published(),
-            )
-
     def remember(self, published: publishing.Published) -> None:
         """Note the traits that we give to providers, where that changed."""
         if published:
             with errors.as_novas(), self.store.transaction() as session:
                 for parent, traits in published.items():
                     session.set_published(parent, traits)
-
-    def accelerate(self, consumer: str, asks: cabc.Collection[enginelib.Ask]) -> None:
-        """Give a consumer the mdevs of its accelerator requests.
-
-        :raises ComputeResourcesUnavailable: the parent is full
-        :raises InternalError: one is there as something else
-        """
-        with errors.as_novas():
-            self.engine.accelerate(consumer, asks)
-
-    def asked(self, extra_specs: cabc.Mapping[str, str]) -> cabc.Mapping[str, int]:
-        """How many of each class of ours a flavor asks for."""
-        return promises.asked(extra_specs, self.policy)
-
-    def rule(self, mdev_type: str) -> policylib.TypeRule | None:
-        """The rule of an mdev type, if it is enabled."""
-        return next((r for r in self.policy.rules if r.mdev_type == mdev_type), None)
-
-    def placed(self) -> dict[str, str]:
-        """The consumer of each claimed mdev, of Placement's consumers."""
-        if not self.is_active:
-            return {}
-        with errors.as_novas():
-            claims = self.store.load().claims.values()
-        placement = record.Owner.PLACEMENT
-        return {c.uuid: c.consumer for c in claims if c.owner is placement}
-
-    def recorded(self, uuids: cabc.Collection[str]) -> dict[str, record.MdevRecord]:
-        """What is recorded of these mdevs, of those that are."""
-        if not uuids or not self.is_active:
-            return {}
-        with errors.as_novas():
-            known = self.store.load().mdevs
-        return {uuid: known[uuid] for uuid in uuids if uuid in known}
-
-    def holders(self, uuids: cabc.Collection[str]) -> dict[str, str]:
-        """The consumer of each of these mdevs, of those that have one."""
-        if not uuids or not self.is_active:
-            return {}
-        with errors.as_novas():
-            claims = self.store.load().claims
-        return {uuid: claims[uuid].consumer for uuid in uuids if uuid in claims}
