@@ -13,6 +13,13 @@ BIN := .venv/bin
 # What the tests start must be this tree's nova-mdev.
 IN_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 
+# The series of Nova that is tested with.
+RELEASE := 34
+# $(call nova,ARGUMENTS,NAME): tests that need Nova; TESTS filters them by name,
+# REPORTS is where a report goes.
+nova = .venv-nova-$(RELEASE)/bin/python -m tests.runner $(1) \
+    $(if $(REPORTS),--junit $(REPORTS)/$(2)-$(RELEASE).xml) $(TESTS)
+
 .PHONY: help
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' \
@@ -22,9 +29,36 @@ help: ## Say what there is
 venv: ## Make .venv, or find that it is up to date (PYTHON=python3.12 picks one)
 	@PYTHON="$(PYTHON)" tools/venv
 
+.PHONY: nova-venv
+nova-venv: ## Make .venv-nova-34, with Nova (RELEASE=31 to 34 picks its series)
+	@PYTHON="$(PYTHON)" tools/nova-venv $(RELEASE)
+
 .PHONY: test
-test: venv ## Run the unit and the functional tests; needs nothing but Python
+test: test-unit test-nova ## Run all tests that need nothing but Python
+
+.PHONY: test-unit
+test-unit: venv ## Run those of them that need no Nova
 	$(IN_VENV) python -m pytest tests/unit tests/functional $(ARGS)
+
+.PHONY: test-nova
+test-nova: nova-venv ## Run those with Nova's services and the driver
+	$(call nova,tests/nova,nova)
+
+.PHONY: test-sites
+test-sites: nova-venv ## Start nova-compute with us installed in every way
+	$(call nova,tests/sites,sites)
+
+.PHONY: intree
+intree: nova-venv ## Show each defect of Nova's own driver on that driver
+	NOVA_MDEV_TEST_DRIVER=libvirt.LibvirtDriver $(call nova,tests/nova/defects,intree)
+
+.PHONY: peer
+peer: nova-venv ## Run Nova's own tests about mdevs with our driver
+	$(call nova,tests/peer --excused tests/peer/excused.toml,peer)
+
+.PHONY: test-all
+test-all: ## Run all that CI runs, for Nova 31 and 34; an hour on two cores
+	@.ci/run
 
 .PHONY: test-system
 test-system: venv ## Run what needs a real kernel, in an emulated machine

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     excused = judging.known(options.excused)
     ran = stream.run(options.path, options.filters, options.workers, _show)
     results = ran.results
-    verdicts = judging.judge(results.values(), excused, must_fail=options.must_fail)
+    verdicts = judging.judge(results.values(), excused)
     if not options.filters:
         verdicts += judging.missing(excused, results)
     if options.junit:
@@ -41,12 +41,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--excused',
         type=pathlib.Path,
-        help='TOML: tests that need not pass, or with --must-fail: fail; and why',
-    )
-    parser.add_argument(
-        '--must-fail',
-        action='store_true',
-        help='count a test that fails as good, and one that passes as bad',
+        help='TOML: tests that need not pass, and why',
     )
     return parser.parse_args(arguments)
 

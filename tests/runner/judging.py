@@ -15,9 +15,7 @@ import tomllib
 from tests.runner import result as resultlib
 
 NOT_RUN = 'no such test: take it off the list'
-NOT_FAILED = 'passed, and should fail'
-OFF_THE_LIST_PASSED = 'passed: take it off the list'
-OFF_THE_LIST_FAILED = 'failed: take it off the list'
+OFF_THE_LIST = 'passed: take it off the list'
 
 
 class Outcome(enum.StrEnum):
@@ -50,19 +48,13 @@ def known(path: pathlib.Path | None) -> cabc.Mapping[str, str]:
 
 
 def judge(
-    results: cabc.Iterable[resultlib.Result],
-    excused: cabc.Mapping[str, str],
-    *,
-    must_fail: bool = False,
+    results: cabc.Iterable[resultlib.Result], excused: cabc.Mapping[str, str]
 ) -> tuple[Verdict, ...]:
     """A verdict for each result.
 
-    :param excused: the names of tests that need not do as the others have to,
-        with the reasons
-    :param must_fail: a test has to fail, and the excused ones pass
+    :param excused: the names of tests that need not pass, with the reasons
     """
-    one = _must_fail if must_fail else _must_pass
-    return tuple(one(result, excused.get(result.name)) for result in results)
+    return tuple(_verdict(result, excused.get(result.name)) for result in results)
 
 
 def missing(
@@ -82,26 +74,15 @@ def missing(
     )
 
 
-def _must_pass(result: resultlib.Result, excuse: str | None) -> Verdict:
+def _verdict(result: resultlib.Result, excuse: str | None) -> Verdict:
     if result.good:
         skipped = result.status != 'success'
         outcome = Outcome.SKIPPED if skipped else Outcome.PASSED
         why = result.details.get('reason', '')
         if excuse is not None and not skipped:
-            why = OFF_THE_LIST_PASSED
-    elif excuse is not None:
+            why = OFF_THE_LIST
+    elif excuse is not None and result.status not in resultlib.LOST:
         outcome, why = Outcome.SKIPPED, excuse
     else:
         outcome, why = Outcome.FAILED, resultlib.BAD.get(result.status, '')
     return Verdict(result=result, outcome=outcome, why=why)
-
-
-def _must_fail(result: resultlib.Result, excuse: str | None) -> Verdict:
-    # Not one that was skipped, nor one whose process died: that shows nothing.
-    if result.status == 'fail':
-        why = '' if excuse is None else OFF_THE_LIST_FAILED
-        return Verdict(result=result, outcome=Outcome.PASSED, why=why)
-    if excuse is not None and result.good:
-        return Verdict(result=result, outcome=Outcome.SKIPPED, why=excuse)
-    why = resultlib.BAD.get(result.status, NOT_FAILED)
-    return Verdict(result=result, outcome=Outcome.FAILED, why=why)

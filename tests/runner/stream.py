@@ -2,11 +2,14 @@
 """What stestr runs, as one result per test."""
 
 import collections.abc as cabc
+import contextlib
 import dataclasses
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import typing as ty
 
 import subunit
@@ -20,6 +23,10 @@ ENVIRONMENT = {
     'OS_STDERR_CAPTURE': '1',
     'OS_TEST_TIMEOUT': '300',
 }
+
+
+#: seconds without a result after which a run is given up
+PATIENCE = 600.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,18 +64,59 @@ def run(
     with (
         tempfile.TemporaryDirectory() as history,
         tempfile.TemporaryFile('w+', errors='replace') as stderr,
-        subprocess.Popen(
-            _command(path, filters, workers, history),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=ENVIRONMENT | os.environ,
-        ) as process,
+        _started(_command(path, filters, workers, history), stderr) as process,
+        _Patience(process) as patience,
     ):
-        results, said = _followed(process.stdout, watch)
+
+        def told(result: resultlib.Result) -> None:
+            patience.begin_again()
+            watch(result)
+
+        results, said = _followed(process.stdout, told)
         process.wait()
         stderr.seek(0)
         return Run(results=results, said=said + stderr.read())
+
+
+def _started(command: list[str], stderr: ty.Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=ENVIRONMENT | os.environ,
+        # A group of its own, so that it can be ended with all its workers.
+        start_new_session=True,
+    )
+
+
+class _Patience(contextlib.AbstractContextManager['_Patience']):
+    """Ends a run that tells nothing for too long, or that nobody waits for.
+
+    A test's own timeout is no help where the whole process hangs.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._timer = threading.Timer(PATIENCE, self._end)
+
+    def __enter__(self) -> ty.Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._timer.cancel()
+        if self._process.poll() is None:
+            self._end()
+
+    def begin_again(self) -> None:
+        """A test has ended: the next may take as long."""
+        self._timer.cancel()
+        self._timer = threading.Timer(PATIENCE, self._end)
+        self._timer.start()
+
+    def _end(self) -> None:
+        os.killpg(self._process.pid, signal.SIGTERM)
 
 
 def _command(

@@ -16,7 +16,7 @@ def _result(status, name='a.test_b', **details):
 
 
 # status, excused, what counts, what is said of it
-MUST_PASS = {
+ENDS = {
     'passed': ('success', False, 'passed', ''),
     'failed': ('fail', False, 'failed', ''),
     'skipped': ('skip', False, 'skipped', ''),
@@ -30,39 +30,22 @@ MUST_PASS = {
     'its process died': ('inprogress', False, 'failed', resultlib.BAD['inprogress']),
     'never began': ('exists', False, 'failed', resultlib.BAD['exists']),
     'excused, failed': ('fail', True, 'skipped', 'the excuse'),
-    'excused, passed': ('success', True, 'passed', judging.OFF_THE_LIST_PASSED),
-}
-MUST_FAIL = {
-    'failed': ('fail', False, 'passed', ''),
-    'passed': ('success', False, 'failed', judging.NOT_FAILED),
-    'skipped': ('skip', False, 'failed', judging.NOT_FAILED),
-    'its process died': ('inprogress', False, 'failed', resultlib.BAD['inprogress']),
-    'excused, passed': ('success', True, 'skipped', 'the excuse'),
-    'excused, failed': ('fail', True, 'passed', judging.OFF_THE_LIST_FAILED),
     'excused, its process died': (
         'exists',
         True,
         'failed',
         resultlib.BAD['exists'],
     ),
+    'excused, passed': ('success', True, 'passed', judging.OFF_THE_LIST),
 }
 
 
-def _judge(row, *, must_fail):
+@pytest.mark.parametrize('row', ENDS.values(), ids=ENDS)
+def test_how_a_test_ended_and_what_counts(row):
     status, excused, outcome, why = row
     excuses = {'a.test_b': 'the excuse'} if excused else {'other': 'not this one'}
-    (verdict,) = judging.judge([_result(status)], excuses, must_fail=must_fail)
+    (verdict,) = judging.judge([_result(status)], excuses)
     assert (str(verdict.outcome), verdict.why) == (outcome, why)
-
-
-@pytest.mark.parametrize('row', MUST_PASS.values(), ids=MUST_PASS)
-def test_a_test_that_must_pass(row):
-    _judge(row, must_fail=False)
-
-
-@pytest.mark.parametrize('row', MUST_FAIL.values(), ids=MUST_FAIL)
-def test_a_test_that_must_fail(row):
-    _judge(row, must_fail=True)
 
 
 def test_excuses_for_what_is_no_test_are_failures():
@@ -122,6 +105,4 @@ def test_a_failure_shows_its_traceback_whole_and_the_end_of_its_log():
 
 def test_what_is_off_the_list_is_told():
     verdicts = judging.judge([_result('success')], {'a.test_b': 'why'})
-    assert telling.text(verdicts).strip() == (
-        f'NOTE a.test_b: {judging.OFF_THE_LIST_PASSED}'
-    )
+    assert telling.text(verdicts).strip() == (f'NOTE a.test_b: {judging.OFF_THE_LIST}')
