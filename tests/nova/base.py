@@ -4,30 +4,28 @@
 import contextlib
 import os
 import re
-import time
 from unittest import mock
 
 import fixtures
 import nova.conf
 from nova import context
-from nova.tests.functional.api import client as api_client
 from nova.tests.functional.libvirt import base
+from nova.virt.libvirt import driver as libvirt_driver
+from nova.virt.libvirt import utils as libvirt_utils
 from oslo_utils import importutils
 
 from nova_generic_mdev import claims
 from tests import nova as testing
 from tests.nova import asking
 from tests.nova import libvirtd
+from tests.nova import waiting
 
 CONF = nova.conf.CONF
-# Some test machines are slow; one that is not polls often and never waits so long.
-_PATIENCE = 60.0
-_POLL = 0.05
 _GIVEN_UP = 'Error updating resources for node'
 IMAGE = '155d900f-4e14-4e4c-a73d-069cbf4541e6'
 
 
-class TestCase(asking.Asking, base.ServersTestBase):
+class TestCase(waiting.Waiting, asking.Asking, base.ServersTestBase):
     """Nova's services, and one fake libvirt a compute service."""
 
     microversion = 'latest'
@@ -47,6 +45,12 @@ class TestCase(asking.Asking, base.ServersTestBase):
                     f'nova.virt.libvirt.driver.LibvirtDriver.{name}', return_value=[]
                 )
             )
+        # Of the image, the directory is needed: rescue keeps the guest's XML there.
+        self.useFixture(
+            fixtures.MockPatchObject(
+                libvirt_driver.LibvirtDriver, '_create_image', _make_directory
+            )
+        )
         # The disks that a resize renames are not there.
         self.useFixture(fixtures.MockPatchObject(os, 'rename'))
         self.is_ours = self.driver == testing.OURS
@@ -103,8 +107,8 @@ class TestCase(asking.Asking, base.ServersTestBase):
             self.libvirtds[hostname].peers = self.libvirtds
         connection = self.libvirtds[hostname]
         try:
-            with self._host_is(hostname):
-                self.start_compute(hostname, connection=connection)
+            # Which also makes it CONF.host.
+            self.start_compute(hostname, connection=connection)
         except Exception as e:  # noqa: BLE001 - whatever ends it, it did not start
             self.fail(f'nova-compute does not start: {type(e).__name__}: {e}')
         return connection
@@ -122,7 +126,7 @@ class TestCase(asking.Asking, base.ServersTestBase):
 
     @contextlib.contextmanager
     def _host_is(self, hostname):
-        """Nova's driver asks CONF.host who it is; here it is whoever started last."""
+        """Nova's driver asks CONF.host who it is; in one process it is the last."""
         before = CONF.host
         self.flags(host=hostname)
         try:
@@ -170,69 +174,12 @@ class TestCase(asking.Asking, base.ServersTestBase):
         with self._host_is(source):
             return self._confirm_resize(server)
 
-    # Nova's helpers wait half a second at a time, and ten times at most.
 
-    def _wait_for_server_parameter(self, server, expected_params, *args, **kwargs):
-        wanted = expected_params.get('status')
-
-        def there():
-            now = self.admin_api.get_server(server['id'])
-            right = all(now[key] == value for key, value in expected_params.items())
-            has_fault = 'fault' in now or wanted != 'ERROR'
-            return now if right and has_fault else None
-
-        def hopeless():
-            now = self.admin_api.get_server(server['id'])
-            if now['OS-EXT-STS:task_state'] or now['status'] == server.get('status'):
-                return False
-            other = {'ERROR': 'ACTIVE'}.get(wanted, 'ERROR')
-            return now['status'] == other and (other == 'ACTIVE' or 'fault' in now)
-
-        self._wait(there, f'a server that is {wanted or expected_params}', hopeless)
-        return self.admin_api.get_server(server['id'])
-
-    def _wait_until_deleted(self, server):
-        def gone():
-            try:
-                self.api.get_server(server['id'])
-            except api_client.OpenStackApiNotFoundException:
-                return True
-            return False
-
-        self._wait(gone, f'the end of server {server["id"]}')
-
-    def _wait_for_migration_status(self, server, expected_statuses):
-        wanted = [status.lower() for status in expected_statuses]
-
-        def there():
-            found = [m for m in self.migrations(server) if m['status'] in wanted]
-            return found[0] if found else None
-
-        return self._wait(there, f'a migration that is one of {wanted}')
-
-    def migrations(self, server):
-        """All migrations of a server, the newest first."""
-        path = f'/os-migrations?instance_uuid={server["id"]}'
-        return self.admin_api.api_get(path).body['migrations']
-
-    def _wait(self, there, what, hopeless=lambda: False):
-        deadline = time.monotonic() + _PATIENCE
-        while not (found := there()):
-            if time.monotonic() > deadline or hopeless():
-                self.fail(f'waited in vain for {what}; {self._told()}')
-            time.sleep(_POLL)
-        return found
-
-    def _told(self):
-        """The state of every server, for a test that waits in vain."""
-        servers = self.admin_api.get_servers(search_opts={'all_tenants': '1'})
-        faults = [server.get('fault', {}).get('message', '') for server in servers]
-        states = [server['status'] for server in servers]
-        return ', '.join(
-            f'there is {s}: {f}' for s, f in zip(states, faults, strict=True)
-        )
+def _make_directory(self, context, instance, *args, **kwargs):
+    os.makedirs(libvirt_utils.get_instance_path(instance), exist_ok=True)
+    return False, False
 
 
-def patched(path, **kwargs):
-    """A mock for the length of a block, by its full name."""
-    return mock.patch(path, **kwargs)
+#: mocks for the length of a block
+patched = mock.patch
+patched_object = mock.patch.object

@@ -3,7 +3,7 @@
 
 from nova_generic_mdev import fixture
 from tests.nova import base
-from tests.nova.rows import row
+from tests.nova.defects.rows import row
 
 GPU = 'pci_0000_84_00_0'
 VGPU = {'resources__VGPU': '1'}

@@ -11,7 +11,7 @@ from nova.tests.fixtures import libvirt as fakelibvirt
 from nova_generic_mdev import fixture
 from tests.nova import base
 from tests.nova import guests
-from tests.nova.rows import row
+from tests.nova.defects.rows import row
 
 GPU = 'pci_0000_84_00_0'
 # How long two spawns wait for each other.

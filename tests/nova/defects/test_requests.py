@@ -5,7 +5,7 @@ import time
 
 from nova_generic_mdev import fixture
 from tests.nova import base
-from tests.nova.rows import row
+from tests.nova.defects.rows import row
 
 FIRST = 'pci_0000_00_05_0'
 
