@@ -82,6 +82,7 @@ def runs_no_program(source: str, module: str) -> list[str]:
 
 
 def swallows_nothing(source: str, module: str) -> list[str]:
+    """Who catches everything raises it again."""
     return [
         f'line {node.lineno}: catches everything'
         for node in ast.walk(ast.parse(source))
@@ -90,14 +91,29 @@ def swallows_nothing(source: str, module: str) -> list[str]:
             node.type is None
             or (isinstance(node.type, ast.Name) and node.type.id.endswith('Exception'))
         )
+        and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
     ]
+
+
+# What Nova's libvirt driver calls its own, and our subclass has to.
+NOVAS_WORDS = {
+    '_ensure_pgpu_providers',
+    '_get_supported_vgpu_types',
+    '_update_provider_tree_for_vgpu',
+    'pgpu_type_default',
+    'pgpu_type_mapping',
+    'supported_vgpu_types',
+}
 
 
 def calls_no_mdev_a_gpu(source: str, module: str) -> list[str]:
     """The resource class VGPU and the legacy option names, and nothing else."""
     allowed = re.compile(r'VGPU|enabled_vgpu_types|vgpu_|\[vgpu_\w*')
     words = re.findall(r'\[?\w*[vp]gpu\w*', source, re.IGNORECASE)
-    return [f'the word {w!r}' for w in words if not allowed.fullmatch(w)]
+    novas = NOVAS_WORDS if module.startswith('adapters.nova.') else ()
+    return [
+        f'the word {w!r}' for w in words if not (allowed.fullmatch(w) or w in novas)
+    ]
 
 
 def calls(source: str, names: cabc.Container[str]) -> list[ast.Call]:
