@@ -182,6 +182,23 @@ class Definition:
 
 
 @value
+class Guest:
+    """A guest, as the XML of its domain tells of it (libvirt).
+
+    :param uuid: the domain's; a server of Nova's has the server's
+    :param mdevs: the uuids of those that it has, or will have when it starts
+    """
+
+    name: str
+    uuid: str
+    running: bool
+    mdevs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_uuid(self.uuid)
+
+
+@value
 class HostSnapshot:
     """What a host had at one moment: all of it, or the parents asked for.
 
@@ -190,12 +207,15 @@ class HostSnapshot:
     :param definitions: persistent ones by uuid; empty where the source (sysfs)
         cannot tell
     :param faults: what could not be read; the rest is good
+    :param duplicates: more with a uuid that is among the mdevs, or among the
+        definitions, on other parents: mdevctl takes a uuid once for each parent
     """
 
     parents: cabc.Mapping[str, Parent]
     mdevs: cabc.Mapping[str, Mdev] = dataclasses.field(default_factory=dict)
     definitions: cabc.Mapping[str, Definition] = dataclasses.field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    duplicates: tuple[Mdev | Definition, ...] = ()
 
     def __post_init__(self) -> None:
         for field in ('parents', 'mdevs', 'definitions'):

@@ -34,6 +34,7 @@ class Look:
         self._mdevs: dict[str, model.Mdev] = {}
         self._definitions: dict[str, model.Definition] = {}
         self._faults: list[model.Fault] = []
+        self._duplicates: list[model.Mdev | model.Definition] = []
 
     def all(self, asked: cabc.Sequence[str] | None) -> model.HostSnapshot:
         """Everything, or just these parents and what is on them.
@@ -57,6 +58,7 @@ class Look:
             mdevs=self._mdevs,
             definitions=self._definitions,
             faults=tuple(self._faults),
+            duplicates=tuple(self._duplicates),
         )
 
     def _mdevs_that_are(self, state: str, *, only_some: bool) -> list[Device]:
@@ -115,8 +117,11 @@ class Look:
 
     def _mdev(self, device: Device) -> None:
         mdev = node_xml.read_mdev(device.XMLDesc(0))
-        if mdev.parent in self._parents:
-            self._mdevs[mdev.uuid] = mdev
+        if mdev.parent not in self._parents:
+            return
+        # libvirt learns of what went through events, and may be late.
+        if self._mdevs.setdefault(mdev.uuid, mdev).parent != mdev.parent:
+            self._duplicates.append(mdev)
 
     def _definition(self, device: Device) -> None:
         # libvirt may go on listing what is neither live nor defined.
@@ -129,5 +134,4 @@ class Look:
         )
         first = self._definitions.setdefault(definition.uuid, definition)
         if first.parent != definition.parent:
-            # mdevctl takes the same uuid once for each parent.
-            self._fault(device.name(), f'{first.uuid} is defined on {first.parent} too')
+            self._duplicates.append(definition)

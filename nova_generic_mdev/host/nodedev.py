@@ -9,7 +9,7 @@ tells, is the persistent definitions.  libvirt learns of new mdevs through
 events: for what is live, sysfs is the authority.
 
 This is the one module that imports libvirt (>= 8.0), and only when it is used;
-``node_look`` and ``node_act`` get it from here.
+``domains``, ``node_look`` and ``node_act`` get it from here.
 Its errors are told apart by code, never by text.
 """
 
@@ -22,6 +22,7 @@ import typing as ty
 from nova_generic_mdev import domain_xml
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
+from nova_generic_mdev.host import domains
 from nova_generic_mdev.host import node_act
 from nova_generic_mdev.host import node_look
 from nova_generic_mdev.host import patience
@@ -113,6 +114,16 @@ def guests(connection: Connection) -> cabc.Mapping[str, Guest]:
             if uuid not in found or guest.running > found[uuid].running:
                 found[uuid] = guest
     return model.freeze(found)
+
+
+def all_guests(source: Connection | str | None = None) -> domains.Guests:
+    """Every guest with its mdevs; one that cannot be read is told, and skipped.
+
+    :param source: as for :func:`connected`
+    :raises HostError: there is no libvirt, or it does not list its guests
+    """
+    with connected(source) as connection:
+        return domains.read(_binding(), connection)
 
 
 class NodedevReader:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import collections
 import re
 import types
+import uuid as uuidlib
 import xml.etree.ElementTree as ET
 
 from nova_generic_mdev import exceptions
@@ -27,6 +28,7 @@ VIR_ERR_NO_NODE_DEVICE = 53
 CAP_MDEV_TYPES = 1 << 13
 CAP_MDEV = 1 << 14
 INACTIVE = 1 << 30
+XML_INACTIVE = 2
 ACTIVE = 1 << 31
 
 
@@ -173,12 +175,25 @@ class Mdev(NodeDevice):
 
 
 class Domain(Answers):
-    """A virDomain."""
+    """A virDomain.
 
-    def __init__(self, name: str, xml: str, *, running: bool = True) -> None:
+    :param kept: what it will be when it starts again; None: it is not persistent
+    """
+
+    def __init__(
+        self,
+        name: str,
+        xml: str,
+        *,
+        running: bool = True,
+        uuid: str | None = None,
+        kept: str | None = None,
+    ) -> None:
         super().__init__()
         self._name = name
+        self._uuid = uuid or str(uuidlib.uuid5(uuidlib.NAMESPACE_DNS, name))
         self.xml = xml
+        self.kept = kept
         self.running = running
 
     def name(self) -> str:
@@ -188,9 +203,17 @@ class Domain(Answers):
         self.called('isActive')
         return int(self.running)
 
+    def UUIDString(self) -> str:  # noqa: N802  known without a call
+        return self._uuid
+
+    def isPersistent(self) -> int:  # noqa: N802
+        self.called('isPersistent')
+        return int(self.kept is not None or not self.running)
+
     def XMLDesc(self, flags: int) -> str:  # noqa: N802
         self.called('XMLDesc')
-        return self.xml
+        is_kept = flags == XML_INACTIVE and self.kept is not None
+        return self.kept if is_kept else self.xml
 
 
 class Connection(Answers):
@@ -304,5 +327,6 @@ def binding(connection: Connection | None = None) -> types.ModuleType:
         VIR_CONNECT_LIST_NODE_DEVICES_INACTIVE=INACTIVE,
         VIR_CONNECT_LIST_NODE_DEVICES_ACTIVE=ACTIVE,
         VIR_NODE_DEVICE_XML_INACTIVE=1,
+        VIR_DOMAIN_XML_INACTIVE=XML_INACTIVE,
     )
     return module

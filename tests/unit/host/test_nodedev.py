@@ -213,8 +213,21 @@ def test_one_uuid_defined_on_two_parents(host):
     other = device('defined', mdev_name(DEFINED, 'mtty'), persistent=True)
     other.xml = other.inactive_xml = other.xml.replace('mtty_mtty', 'pci_0000_00_05_0')
     host.devices.append(other)
-    (fault,) = nodedev.NodedevReader(host).snapshot().faults
-    assert 'too' in fault.reason
+    snapshot = nodedev.NodedevReader(host).snapshot()
+    (duplicate,) = snapshot.duplicates
+    both = {duplicate.parent, snapshot.definitions[DEFINED].parent}
+    assert both == {'mtty_mtty', 'pci_0000_00_05_0'}
+    assert snapshot.faults == ()
+
+
+def test_one_uuid_live_on_two_parents(host):
+    other = device('some-mdevs', mdev_name(LIVE, 'mtty'))
+    other.xml = other.xml.replace('mtty_mtty', 'pci_0000_00_05_0')
+    host.devices.append(other)
+    snapshot = nodedev.NodedevReader(host).snapshot()
+    (duplicate,) = snapshot.duplicates
+    assert {duplicate.uuid, snapshot.mdevs[LIVE].uuid} == {LIVE}
+    assert duplicate.parent != snapshot.mdevs[LIVE].parent
 
 
 @pytest.mark.parametrize('call', ['XMLDesc', 'isPersistent', 'autostart'])
