@@ -226,10 +226,14 @@ class Engine:
         return recovering.recover(self._host, self._store)
 
     def reconcile(
-        self, elsewhere: reconciling.Elsewhere | None
+        self,
+        elsewhere: reconciling.Elsewhere | None,
+        only: cabc.Container[str] | None = None,
     ) -> tuple[giving.Device, ...]:
         """Take back what a crash left; see :func:`.reconcile`."""
-        return reconciling.reconcile(self._host, self._store, self._policy, elsewhere)
+        return reconciling.reconcile(
+            self._host, self._store, self._policy, elsewhere, only
+        )
 
     def set_origin(
         self, uuids: cabc.Collection[str] | None, origin: record.Origin

@@ -37,6 +37,7 @@ def reconcile(
     store: claimslib.ClaimStore,
     policy: policylib.Policy,
     elsewhere: Elsewhere | None,
+    only: cabc.Container[str] | None = None,
 ) -> tuple[giving.Device, ...]:
     """Put right what a crash, or a reboot, left behind.
 
@@ -49,6 +50,7 @@ def reconcile(
 
     :param elsewhere: None where nobody could tell: then any mdev may be in a
         guest's XML, and nothing is done
+    :param only: these mdevs, by uuid; None: all
     :returns: what was taken back
     :raises ClaimsError: the record cannot be used
     :raises HostError: the host cannot be looked at
@@ -60,6 +62,8 @@ def reconcile(
     snapshot = host.snapshot(parents)
     taken = []
     for uuid, mdev in known.mdevs.items():
+        if only is not None and uuid not in only:
+            continue
         claim = known.claims.get(uuid)
         case = _Case(host, store, mdev, claim)
         act = _what_to_do(case, policy, snapshot, elsewhere)

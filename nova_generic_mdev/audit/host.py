@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be said of the host: parents that are away, unread, or draining."""
+
+from __future__ import annotations
+
+import collections
+import collections.abc as cabc
+
+from nova_generic_mdev import model
+from nova_generic_mdev import providers
+from nova_generic_mdev import record
+from nova_generic_mdev.audit import facts as factslib
+from nova_generic_mdev.audit import findings
+from nova_generic_mdev.audit import telling
+from nova_generic_mdev.audit.kinds import Kind
+from nova_generic_mdev.audit.kinds import Severity
+
+
+def find(facts: factslib.Facts) -> cabc.Iterator[findings.Finding]:
+    """Parents that are away, then what is unread, then what drains."""
+    if facts.told.sysfs is not None:
+        yield from _missing_parents(facts)
+    for fault in facts.sysfs.faults:
+        yield _unreadable(facts, fault, findings.Said(sysfs=fault.reason))
+    for fault in facts.libvirt.devices.faults:
+        yield _unreadable(facts, fault, findings.Said(libvirt=fault.reason))
+    if facts.told.sysfs is not None:
+        yield from _draining(facts)
+
+
+def _missing_parents(facts: factslib.Facts) -> cabc.Iterator[findings.Finding]:
+    awaited = _with_a_provider(facts)
+    gone = (facts.claimed_on.keys() | awaited.keys()) - facts.sysfs.parents.keys()
+    for parent in sorted(gone - facts.unread_parents):
+        number = facts.claimed_on[parent]
+        claims = f'{number} claimed' if number else telling.NOTHING
+        yield findings.finding(
+            Kind.MISSING_PARENT,
+            findings.What.PARENT,
+            parent,
+            findings.Said(
+                claims=claims if facts.told.claims is not None else telling.UNKNOWN,
+                sysfs='not there',
+                libvirt=_in_libvirt(facts, parent),
+                placement=awaited.get(parent, '')
+                if facts.told.placement is not None
+                else telling.UNKNOWN,
+            ),
+            None if number else Severity.WARNING,
+        )
+
+
+def _with_a_provider(facts: factslib.Facts) -> dict[str, str]:
+    """The providers in Placement that the operator may still want, by parent."""
+    placement = facts.told.placement
+    found = {}
+    for name, now in placement.tree.items() if placement else ():
+        parent = facts.parent_of(name)
+        is_ours = parent is not None and providers.is_marked(now.traits)
+        if is_ours and facts.asked(name):
+            found[str(parent)] = f'provider {name}'
+    return found
+
+
+def _in_libvirt(facts: factslib.Facts, parent: str) -> str:
+    if facts.told.libvirt is None:
+        return telling.UNKNOWN
+    is_there = parent in facts.libvirt.devices.parents
+    return 'there' if is_there else 'not there'
+
+
+def _unreadable(
+    facts: factslib.Facts, fault: model.Fault, said: findings.Said
+) -> findings.Finding:
+    # Of one that could not be read at all nobody knows whose it is.
+    is_others = fault.parent in facts.sysfs.parents and fault.parent not in facts.ours
+    return findings.finding(
+        Kind.UNREADABLE,
+        findings.What.PATH,
+        fault.where,
+        said,
+        Severity.INFO if is_others else None,
+    )
+
+
+def _draining(facts: factslib.Facts) -> cabc.Iterator[findings.Finding]:
+    """Parents with mdevs in use of types that are not given there any more."""
+    left: dict[str, collections.Counter[str]] = collections.defaultdict(
+        collections.Counter
+    )
+    for uuid, claim in facts.claims.claims.items():
+        mdev = facts.claims.mdevs[uuid]
+        if claim.owner is record.Owner.ACCELERATOR:
+            continue
+        if mdev.parent in facts.sysfs.parents and not _gives(facts, mdev):
+            left[mdev.parent][mdev.mdev_type] += 1
+    for parent, types in sorted(left.items()):
+        told = ', '.join(f'{n} of {kind} in use' for kind, n in sorted(types.items()))
+        said = findings.Said(claims=told)
+        yield findings.finding(Kind.DRAINING, findings.What.PARENT, parent, said)
+
+
+def _gives(facts: factslib.Facts, mdev: record.MdevRecord) -> bool:
+    """Whether new ones of its type are given there."""
+    rules = facts.resolution.rules.get(mdev.parent, ())
+    return any(rule.mdev_type == mdev.mdev_type and not rule.drain for rule in rules)
