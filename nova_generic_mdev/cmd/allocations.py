@@ -21,7 +21,7 @@ def check(
     root_provider: str,
 ) -> None:
     """Refuse what the consumer does not hold in Placement, if that can be asked."""
-    if not _is_told(options):
+    if not cloud.is_told(options):
         return
     held = cloud.client(options).holdings(options.consumer, root_provider)
     wanted: collections.Counter[tuple[str, str]] = collections.Counter()
@@ -38,9 +38,3 @@ def check(
                 f'Placement says that it holds {has} of provider {provider}, '
                 f'and {amount} were asked for',
             )
-
-
-def _is_told(options: argparse.Namespace) -> bool:
-    """Whether it was said how to reach Placement, in options or environment."""
-    auth_url = getattr(options, 'os_auth_url', None)
-    return bool(options.placement_url or auth_url)

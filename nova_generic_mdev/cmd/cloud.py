@@ -7,6 +7,8 @@ import argparse
 import os
 import pathlib
 
+from oslo_config import cfg
+
 from nova_generic_mdev import exceptions
 from nova_generic_mdev.adapters import placement
 
@@ -56,6 +58,22 @@ def client(options: argparse.Namespace) -> placement.Client:
         region=options.os_region_name,
         interface=options.os_interface,
     )
+
+
+def is_told(options: argparse.Namespace) -> bool:
+    """Whether it was said how to reach Placement, in options or environment."""
+    told = ('placement_url', 'os_auth_url', 'os_endpoint')
+    return any(getattr(options, name, None) for name in told)
+
+
+def client_if_told(
+    options: argparse.Namespace, conf: cfg.ConfigOpts
+) -> placement.Client | None:
+    """A client of the Placement of the options, or of Nova's configuration, if any.
+
+    :raises PlacementError: not enough was said to reach it
+    """
+    return client(options) if is_told(options) else placement.client_from_conf(conf)
 
 
 def _token(options: argparse.Namespace) -> str | None:

@@ -69,8 +69,8 @@ class InventoryPublish(lister.Lister):
         publisher = placement.Publisher(
             cloud.client(parsed_args),
             context.root_provider,
-            lambda: _look(context),
-            remember=lambda published: _remember(context, published),
+            lambda: look(context),
+            remember=lambda published: remember(context, published),
             say=self._say,
             create_root=parsed_args.create_root,
         )
@@ -115,7 +115,7 @@ def _check_alone() -> None:
         )
 
 
-def _look(context: contextlib.Context) -> placement.Host:
+def look(context: contextlib.Context) -> placement.Host:
     """A look at the host and at the record that go together.
 
     Claims that did not change while the host was looked at fit what was seen,
@@ -156,7 +156,7 @@ def _first(context: contextlib.Context, snapshot: model.HostSnapshot) -> record.
     return record.all_found(snapshot, context.guests or ())
 
 
-def _remember(context: contextlib.Context, published: placement.Published) -> None:
+def remember(context: contextlib.Context, published: placement.Published) -> None:
     """Note what is published, where there can be a record.
 
     It only serves to take back what is not wanted any more: without it nothing

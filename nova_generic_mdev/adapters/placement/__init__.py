@@ -14,6 +14,7 @@ from nova_generic_mdev.adapters.placement.planning import Plan
 from nova_generic_mdev.adapters.placement.publishing import Published
 from nova_generic_mdev.adapters.placement.publishing import Publisher
 from nova_generic_mdev.adapters.placement.session import client_from
+from nova_generic_mdev.adapters.placement.session import client_from_conf
 from nova_generic_mdev.adapters.placement.session import register_arguments
 from nova_generic_mdev.adapters.placement.telling import Row
 
@@ -28,5 +29,6 @@ __all__ = [
     'Row',
     'Unreachable',
     'client_from',
+    'client_from_conf',
     'register_arguments',
 ]

@@ -82,13 +82,23 @@ class Client:
         with _understood(f'GET {path}', body):
             return frozenset(c for c, used in body['usages'].items() if int(used) > 0)
 
+    def allocations_on(self, uuid: str) -> dict[str, dict[str, int]]:
+        """What consumers hold of a provider: consumer -> class -> amount."""
+        path = f'/resource_providers/{uuid}/allocations'
+        body = self._asker.get(path)
+        with _understood(f'GET {path}', body):
+            return {
+                names.uuid(consumer): _amounts(held['resources'])
+                for consumer, held in body['allocations'].items()
+            }
+
     def allocations_of(self, consumer: str) -> dict[str, dict[str, int]]:
         """What a consumer holds: provider uuid -> class -> amount."""
         path = f'/allocations/{names.uuid(consumer)}'
         body = self._asker.get(path)
         with _understood(f'GET {path}', body):
             return {
-                uuid: {c: int(amount) for c, amount in held['resources'].items()}
+                uuid: _amounts(held['resources'])
                 for uuid, held in body['allocations'].items()
             }
 
@@ -163,6 +173,10 @@ class Client:
         answer = self._asker.send('PUT', path, body)
         with _understood(f'PUT {path}', answer):
             return int(answer['resource_provider_generation'])
+
+
+def _amounts(resources: cabc.Mapping[str, ty.Any]) -> dict[str, int]:
+    return {c: int(amount) for c, amount in resources.items()}
 
 
 def _listed(told: cabc.Mapping[str, ty.Any]) -> Listed:

@@ -14,6 +14,7 @@ from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import providers
 from nova_generic_mdev import record
 from nova_generic_mdev.adapters.placement import client as placement
+from nova_generic_mdev.adapters.placement import reading
 from nova_generic_mdev.adapters.placement import steps
 
 _CUSTOM = 'CUSTOM_'
@@ -106,21 +107,8 @@ class Planner:
     ) -> dict[str, providers.Current]:
         """The tree, as far as it concerns us; the uuid of a root to come is ''."""
         if root is None:
-            return {self._root: _current(_to_come(self._root))}
-        ours = {names.provider(self._root, parent) for parent in host.parents}
-        found = {}
-        for listed in self._client.tree(root.uuid):
-            current = _current(listed)
-            if listed.parent == root.uuid:
-                traits = self._client.traits(listed.uuid)
-                if providers.is_marked(traits) or listed.name in ours:
-                    current = dataclasses.replace(
-                        current,
-                        traits=traits,
-                        inventories=self._client.inventories(listed.uuid),
-                    )
-            found[listed.name] = current
-        return found
+            return {self._root: reading.current_of(_to_come(self._root))}
+        return reading.tree(self._client, root, host.parents)
 
     def _wanted(
         self, host: Host, tree: cabc.Mapping[str, providers.Current]
@@ -134,12 +122,7 @@ class Planner:
             reuse_found=host.policy.reuse_found,
         )
         traits = inventory.traits(host.resolution, host.snapshot, host.claims)
-        standard = {
-            trait
-            for parent in told
-            for trait in traits.get(parent, ())
-            if not trait.startswith(_CUSTOM)
-        }
+        standard = reading.standard(traits, told)
         unknown = frozenset(t for t in standard if not self._has_trait(t))
         known = {parent: has - unknown for parent, has in traits.items()}
         return providers.desired(self._root, told, known), unknown
@@ -221,13 +204,3 @@ class Planner:
 
 def _to_come(root: str) -> placement.Listed:
     return placement.Listed(name=root, uuid='', generation=0, parent=None)
-
-
-def _current(listed: placement.Listed) -> providers.Current:
-    return providers.Current(
-        name=listed.name,
-        uuid=listed.uuid,
-        generation=listed.generation,
-        parent=listed.parent,
-        inventories={},
-    )

@@ -9,6 +9,7 @@ from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as ksa_exceptions
 from keystoneauth1 import loading
 from keystoneauth1 import token_endpoint
+from oslo_config import cfg
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev.adapters.placement import asking
@@ -16,6 +17,13 @@ from nova_generic_mdev.adapters.placement import client
 
 # keystoneauth waits ten minutes; Placement answers in less than a second.
 _SECONDS = 60.0
+# Nova's group, and what Nova takes where it says nothing.
+_GROUP = 'placement'
+_DEFAULTS = {
+    'service_type': 'placement',
+    'valid_interfaces': ['internal', 'public'],
+    'timeout': _SECONDS,
+}
 
 
 def register_arguments(parser: argparse.ArgumentParser, argv: list[str]) -> None:
@@ -64,6 +72,41 @@ def client_from(
             )
         )
     )
+
+
+def client_from_conf(conf: cfg.ConfigOpts) -> client.Client | None:
+    """A client as ``[placement]`` of Nova's configuration says; None: it does not.
+
+    :param conf: read already; the options of that group are registered here
+    :raises PlacementError: it says not enough, or what cannot be
+    """
+    loading.register_auth_conf_options(conf, _GROUP)
+    loading.register_session_conf_options(conf, _GROUP)
+    loading.register_adapter_conf_options(conf, _GROUP, include_deprecated=False)
+    for option, default in _DEFAULTS.items():
+        conf.set_default(option, default, _GROUP)
+    try:
+        auth = loading.load_auth_from_conf_options(conf, _GROUP)
+        if auth is None:
+            return None
+        made = loading.load_session_from_conf_options(conf, _GROUP, auth=auth)
+        return client.Client(
+            asking.Asker(
+                loading.load_adapter_from_conf_options(
+                    conf,
+                    _GROUP,
+                    session=made,
+                    default_microversion=asking.MICROVERSION,
+                    client_name='nova-generic-mdev',
+                )
+            )
+        )
+    except (cfg.Error, ksa_exceptions.ClientException, TypeError, ValueError) as e:
+        raise exceptions.PlacementError(
+            'Placement',
+            f'[{_GROUP}] of the configuration does not say how to reach it ({e}); '
+            'mend it, or give --placement-url and a token',
+        ) from e
 
 
 def _plugin(options: argparse.Namespace) -> object:

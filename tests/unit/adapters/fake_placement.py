@@ -181,6 +181,10 @@ class Fake(requests.adapters.BaseAdapter):
             del self.providers[one.name]
             return Answer(204)
         field = rest[0]
+        if field == 'allocations':
+            held = {c: told.get(one.uuid) for c, told in self.allocations.items()}
+            mine = {consumer: told for consumer, told in held.items() if told}
+            return Answer(200, {'allocations': mine})
         if field == 'usages':
             return Answer(200, {'usages': one.used})
         if method == 'PUT':
