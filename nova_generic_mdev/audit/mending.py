@@ -144,7 +144,7 @@ def _release(consumer: str, facts: factslib.Facts) -> cabc.Iterator[Step]:
 def _reconcile(uuid: str, facts: factslib.Facts) -> cabc.Iterator[Step]:
     claim = facts.claims.claims.get(uuid)
     is_services = claim is not None and claim.owner is record.Owner.ACCELERATOR
-    if facts.has_all_guests and not is_services:
+    if facts.has_all_guests and not is_services and not _is_twofold(uuid, facts):
         yield Reconcile(uuid=uuid)
 
 
@@ -152,9 +152,18 @@ def _undefine(uuid: str, facts: factslib.Facts) -> cabc.Iterator[Step]:
     known = facts.claims.mdevs.get(uuid)
     if known is None or known.origin is not record.Origin.CREATED:
         return
-    if facts.has_all_guests and facts.policy.removes(known.mdev_type):
-        yield Undefine(uuid=uuid)
-        yield Reconcile(uuid=uuid)
+    if facts.policy.removes(known.mdev_type):
+        for step in _reconcile(uuid, facts):
+            yield Undefine(uuid=uuid)
+            yield step
+
+
+def _is_twofold(uuid: str, facts: factslib.Facts) -> bool:
+    """Whether one of this uuid may be somebody else's, on another parent.
+
+    libvirt undoes the definitions of a uuid wherever they are.
+    """
+    return any(one.uuid == uuid for one in facts.libvirt.devices.duplicates)
 
 
 def _adopt(uuid: str, facts: factslib.Facts) -> cabc.Iterator[Step]:

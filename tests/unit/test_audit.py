@@ -13,6 +13,8 @@ from nova_generic_mdev import model
 from nova_generic_mdev import names
 from nova_generic_mdev import policy
 from nova_generic_mdev import record
+from tests.unit.scenes import UUIDS
+from tests.unit.worlds import ACCELERATOR
 from tests.unit.worlds import CLASS
 from tests.unit.worlds import CLI
 from tests.unit.worlds import FOREIGN
@@ -32,6 +34,7 @@ from tests.unit.worlds import World
 from tests.unit.worlds import current
 from tests.unit.worlds import rules
 
+D = UUIDS[3]
 K = audit.Kind
 E, W, INFO = audit.Severity
 PENDING = record.ClaimState.PENDING
@@ -146,6 +149,43 @@ def elsewhere(world):
 def incoming(world):
     world.guests.pop('one')
     world.claim(A, migration=OTHER)
+
+
+@row('an accelerator service has made its own again, as another type')
+def foreign_again(world):
+    accelerators(world)
+    world.know(C, origin=FOREIGN, mdev_type='mtty-2')
+
+
+@row("what is an accelerator service's does not drain, and its parent is not ours")
+def parent_of_accelerators(world):
+    elsewhere(world)
+    world.host.place(D, MDPY, 'mdpy-hd')
+    world.know(
+        D, parent=MDPY, mdev_type='mdpy-hd', origin=FOREIGN,
+        consumer=OTHER, owner=ACCELERATOR,
+    )  # fmt: skip
+
+
+@row('libvirt has not heard of the end of one that does not concern us')
+def phantom_elsewhere(world):
+    there = 'pci_0000_01_00_0'
+    world.phantoms[C] = model.Mdev(uuid=C, parent=there, mdev_type='nvidia-1')
+
+
+@row('one that comes by live migration is in its guest only when that has come')
+def incoming_and_here(world):
+    world.guest('one', ME)
+    world.claim(A, migration=OTHER)
+
+
+@row('nothing is wanted, and Placement does not know this host')
+def nothing_wanted(world):
+    for mutable in (world.records, world.claimed, world.guests, world.tree, world.held):
+        mutable.clear()
+    for uuid in (A, B):
+        world.host.lose_mdev(uuid)
+    world.policy = policy.Policy()
 
 
 # Mdevs
@@ -312,6 +352,27 @@ def without_device_off(world):
 )
 def pending(world):
     world.claim(A, state=PENDING)
+
+
+@row(
+    'a claim was begun and not finished, and its guest does not name it yet',
+    mdev(W, K.PENDING_CLAIM),
+    claims=NOTHING,
+)
+def pending_without_a_guest(world):
+    pending(world)
+    world.guest('one', ME)
+
+
+@row(
+    'nobody can tell whether one is defined',
+    (W, K.UNREADABLE, f'path {names.mdev_node_device(C, "mtty")}'),
+    libvirt=NOTHING,
+)
+def perhaps_defined(world):
+    world.know(C, origin=FOUND)
+    fault = model.Fault(where=names.mdev_node_device(C, 'mtty'), reason='broken')
+    world.libvirt_faults.append(fault)
 
 
 @row(
@@ -625,6 +686,18 @@ def another_class(world):
 
 
 @row(
+    'a class more than is wanted, all of it reserved, since somebody holds it',
+    consumer(W, K.UNKNOWN_CONSUMER, OTHER),
+    claims=NOTHING,
+    placement=NOTHING,
+)
+def another_class_that_is_held(world):
+    more = {'total': 1, 'reserved': 1, 'max_unit': 1}
+    world.change(inventories={**world.tree[PROVIDER].inventories, 'CUSTOM_X': more})
+    world.hold(OTHER, 1, 'CUSTOM_X')
+
+
+@row(
     'a provider lacks a trait',
     provider(W, K.TRAITS_DIFFER),
     claims=NOTHING,
@@ -690,6 +763,28 @@ def no_parent_and_no_claim(world):
     world.host.lose_parent(MDPY)
 
 
+LONG = f'dev_{"x" * 250}'
+LONGS = names.provider(ROOT, LONG)
+
+
+@row(
+    'a parent is gone whose name is too long for its provider, which we published',
+    parent(W, K.MISSING_PARENT, LONG),
+    provider(W, K.INVENTORY_DIFFERS, LONGS),
+    claims={parent(W, K.MISSING_PARENT, LONG)},
+    sysfs=NOTHING,
+    placement=NOTHING,
+)
+def no_parent_of_a_long_name(world):
+    rule = policy.TypeRule(mdev_type='x-1', device_addresses=('x' * 250,))
+    world.policy = policy.Policy(rules=(*world.policy.rules, rule))
+    world.published = {LONG: frozenset()}
+    world.tree[LONGS] = current(
+        LONGS, 'aaaaaaaa-0000-4000-8000-0000000000ff', ROOT_UUID,
+        {'VGPU': {'total': 1}}, {names.type_trait('x-1')},
+    )  # fmt: skip
+
+
 @row(
     'a parent is there and cannot be read',
     (W, K.UNREADABLE, 'path /sys/mtty'),
@@ -701,6 +796,34 @@ def unread_parent(world):
     fault = model.Fault(where='/sys/mtty', reason='Permission denied', parent=MTTY)
     world.faults.append(fault)
     world.republish()
+
+
+@row(
+    'a parent is gone, and Placement knows that nothing is free there',
+    parent(W, K.MISSING_PARENT, MDPY),
+    sysfs=NOTHING,
+    placement=NOTHING,
+)
+def no_parent_and_nothing_free(world):
+    world.host.lose_parent(MDPY)
+    name = f'{ROOT}_{MDPY}'
+    told = {c: {**i, 'reserved': i['total']} for c, i in inventories(world, name)}
+    world.change(name, inventories=told)
+
+
+def inventories(world, name):
+    return world.tree[name].inventories.items()
+
+
+@row(
+    'a parent is there and cannot be read, nor can what libvirt tells be checked',
+    (W, K.UNREADABLE, 'path /sys/mtty'),
+    sysfs=NOTHING,
+)
+def unread_parent_with_more(world):
+    unread_parent(world)
+    world.know(C)
+    world.phantoms[A] = model.Mdev(uuid=A, parent=MTTY, mdev_type='mtty-2')
 
 
 @row(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from nova_generic_mdev import audit
+from nova_generic_mdev import model
 from nova_generic_mdev import policy
 from nova_generic_mdev import record
 from tests.unit import test_audit
@@ -88,8 +89,8 @@ def test_the_other_situations_are_at_most_published_or_forgotten(name):
         for step in audit.steps(one, told):
             assert isinstance(step, audit.Publish | audit.Reconcile)
             if isinstance(step, audit.Reconcile):
-                # Another row of a kind that is mended.
-                assert one.kind is audit.Kind.STALE_RECORD
+                # Another situation of a kind that is mended.
+                assert one.kind in (audit.Kind.STALE_RECORD, audit.Kind.PENDING_CLAIM)
 
 
 def test_the_documentation_says_what_is_mended():
@@ -101,6 +102,21 @@ def test_the_documentation_says_what_is_mended():
         told = world.witnesses()
         mended |= {one.kind for one in audit.audit(told) if audit.steps(one, told)}
     assert mended == {k for k, meaning in audit.MEANINGS.items() if meaning.mended}
+
+
+@pytest.mark.parametrize(
+    'damage',
+    [
+        pytest.param('stale_and_held', id='somebody holds what would be dropped'),
+        pytest.param('no_root', id="the host's own provider is Nova's to make"),
+        pytest.param('foreign_provider', id='it is not ours'),
+        pytest.param('no_parent_and_nothing_free', id='all that can be is done'),
+    ],
+)
+def test_what_publishing_does_not_mend(damage):
+    world = World()
+    getattr(test_audit, damage)(world)
+    assert plan(world) == []
 
 
 # Never removed
@@ -139,6 +155,21 @@ def is_foreign(world):
 def is_nobodys_we_know(world):
     test_audit.definition_of_others(world)
     test_audit.foreign(world)
+
+
+def somebody_defined_its_uuid_on_another_parent(world):
+    test_audit.definition(world)
+    world.duplicates.append(
+        model.Definition(uuid=C, parent='pci_0000_01_00_0', mdev_type='mtty-2')
+    )
+
+
+def an_orphan_of_which_somebody_has_another_definition(world):
+    test_audit.orphan(world)
+    world.define(C)
+    world.duplicates.append(
+        model.Definition(uuid=C, parent='pci_0000_01_00_0', mdev_type='mtty-2')
+    )
 
 
 def is_kept(world):
@@ -192,6 +223,8 @@ def somebody_else_holds_as_much(world):
         was_found,
         is_foreign,
         is_nobodys_we_know,
+        somebody_defined_its_uuid_on_another_parent,
+        an_orphan_of_which_somebody_has_another_definition,
         is_kept,
         an_accelerators_claim_is_pending,
         an_accelerators_claim_has_no_guest,
@@ -234,6 +267,12 @@ def has_one_more_that_is_not_ours(world):
     world.guest('one', ME, A, C)
 
 
+def has_one_more_of_a_service(world):
+    has_one_more_that_is_not_ours(world)
+    world.know(C, origin=FOREIGN)
+    world.hold(ME, 2)
+
+
 def holds_another_class(world):
     world.hold(ME, 1, 'CUSTOM_X')
 
@@ -247,6 +286,7 @@ def two_guests_name_it(world):
     [
         lacks_two,
         has_one_more_that_is_not_ours,
+        has_one_more_of_a_service,
         holds_another_class,
         two_guests_name_it,
     ],
@@ -280,6 +320,13 @@ def test_what_is_to_be_released_is_not_made_again():
     test_audit.stale_claim(world)
     test_audit.missing(world)
     assert plan(world) == [audit.Release(consumer=ME)]
+
+
+def test_what_was_never_finished_is_taken_back_and_not_released():
+    world = World()
+    test_audit.stale_claim(world)
+    world.claim(A, state=PENDING)
+    assert plan(world) == [audit.Reconcile(uuid=A)]
 
 
 def test_a_consumer_is_asked_about_again_before_its_release():
