@@ -175,6 +175,30 @@ def delete(case, server):
     case._delete_server(server)
 
 
+def soft_delete(case, server):
+    """It can be had back for an hour."""
+    case.flags(reclaim_instance_interval=3600)
+    case.admin_api.delete_server(server['id'])
+    case._wait_for_state_change(server, 'SOFT_DELETED')
+
+
+def restore(case, server):
+    case.admin_api.post_server_action(server['id'], {'restore': None})
+    case._wait_for_state_change(server, 'ACTIVE')
+
+
+def force_delete(case, server):
+    case.admin_api.post_server_action(server['id'], {'forceDelete': None})
+    case._wait_until_deleted(server)
+
+
+def lose_mdevs(case, server):
+    """Its mdevs are gone, though not its guest; the user reboots it."""
+    for uuid in case.uuids('one'):
+        case.libvirtds['one'].mdevs.lose_mdev(uuid)
+    hard_reboot(case, server)
+
+
 def delete_while_service_is_down(case, server):
     """The API deletes it by itself; nova-compute finds out when it starts."""
     case.stop_service('one')

@@ -18,6 +18,7 @@ RESIZE = Step(steps.resize, same=False)
     soft_reboot=[Step(steps.soft_reboot)],
     hard_reboot=[Step(steps.hard_reboot)],
     hard_reboot_of_a_lost_guest=[LOSE, Step(steps.hard_reboot)],
+    hard_reboot_with_lost_mdevs=[Step(steps.lose_mdevs)],
     hard_reboot_that_fails=[
         Step(steps.fail_to_reboot, guest=False),
         Step(steps.hard_reboot),
@@ -36,6 +37,12 @@ RESIZE = Step(steps.resize, same=False)
     reboot_of_the_host=[Step(steps.reboot_host), Step(steps.hard_reboot)],
     reboot_of_the_host_that_starts_nothing=[Step(steps.reboot_host_and_start)],
     shelve=[Step(steps.shelve), OFFLOAD, Step(steps.unshelve, same=False)],
+    soft_delete=[
+        Step(steps.soft_delete),
+        Step(steps.restore),
+        Step(steps.soft_delete),
+        Step(steps.force_delete, guest=False, same=False),
+    ],
     delete=[DELETE],
     delete_when_stopped=[Step(steps.stop), DELETE],
     delete_when_suspended=[Step(steps.suspend), DELETE],
