@@ -115,7 +115,8 @@ MEANINGS: cabc.Mapping[Kind, Meaning] = {
     Kind.DEVICE_WITHOUT_ALLOCATION: Meaning(
         severity=_E,
         says='more is claimed for a consumer than it holds in Placement',
-        remedy='"nova-manage placement heal_allocations" for the server',
+        remedy='give it back what it lacks, beside all that it has: "openstack '
+        'resource provider allocation set"',
     ),
     Kind.STALE_CLAIM: Meaning(
         severity=_W,
@@ -152,7 +153,7 @@ MEANINGS: cabc.Mapping[Kind, Meaning] = {
     ),
     Kind.FOREIGN_PROVIDER: Meaning(
         severity=_E,
-        says='it has the name of one of ours, and no CUSTOM_MDEV_TYPE_* trait, or '
+        says='it has the name of one of ours, and no trait "CUSTOM_MDEV_TYPE_..." or '
         'another place in the tree',
         remedy="delete it, or hand it over by giving it its type's trait",
     ),

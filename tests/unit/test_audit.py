@@ -13,6 +13,7 @@ from nova_generic_mdev import model
 from nova_generic_mdev import names
 from nova_generic_mdev import policy
 from nova_generic_mdev import record
+from tests.unit import audit_table
 from tests.unit.scenes import UUIDS
 from tests.unit.worlds import ACCELERATOR
 from tests.unit.worlds import CLASS
@@ -987,3 +988,15 @@ def test_it_does_not_depend_on_the_order_in_which_things_are_listed():
     other.held[PROVIDER] = dict(reversed(other.held[PROVIDER].items()))
     other.tree = dict(reversed(other.tree.items()))
     assert one.audit() == other.audit()
+
+
+# The documentation
+
+
+def test_each_kind_has_its_meaning():
+    assert list(audit.MEANINGS) == list(audit.Kind)
+
+
+def test_the_documentation_shows_each_kind():
+    """Else: python -m tests.unit.audit_table"""
+    assert audit_table.PATH.read_text(encoding='utf-8') == audit_table.rst()

@@ -7,6 +7,7 @@ import csv
 import io
 import pathlib
 import sqlite3
+import subprocess
 import sys
 
 import pytest
@@ -648,3 +649,23 @@ def test_nothing_is_made_where_nothing_was_found(run, agreed, host, monkeypatch)
     monkeypatch.setattr(privileged, 'start', refuse)
     monkeypatch.setattr(publish, 'look', refuse)
     assert run('--fix').status == 0
+
+
+def test_the_other_commands_do_not_load_it():
+    """In a process of its own: ``--help`` loads each command, and no more."""
+    script = (
+        'import sys\n'
+        'from nova_generic_mdev.cmd import main\n'
+        'try:\n'
+        '    main.main(["--help"])\n'
+        'finally:\n'
+        '    sys.exit("nova_generic_mdev.audit" in sys.modules)\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', script],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'audit ' in done.stdout
