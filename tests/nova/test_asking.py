@@ -102,7 +102,10 @@ class PlacementTest(test.NoDBTestCase):
         placement = self.placement()
         for error in errors:
             with mock.patch.object(
-                self.client, 'get_allocs_for_consumer', side_effect=error
+                self.client,
+                'get_allocs_for_consumer',
+                autospec=True,
+                side_effect=error,
             ):
                 told = self.assertRaises(consumers.Unsure, placement.held_by, uuids.me)
             self.assertEqual('Placement', told.whom)
@@ -171,14 +174,17 @@ class NovaTest(test.TestCase):
         ):
             for name in 'Instance', 'Migration':
                 with mock.patch.object(
-                    getattr(objects, name), 'get_by_uuid', side_effect=error
+                    getattr(objects, name),
+                    'get_by_uuid',
+                    autospec=True,
+                    side_effect=error,
                 ):
                     told = self.assertRaises(
                         consumers.Unsure, asking.Nova().known, [uuids.stranger]
                     )
                 self.assertEqual('Nova', told.whom)
 
-    @mock.patch('nova.accelerator.cyborg.get_client')
+    @mock.patch('nova.accelerator.cyborg.get_client', autospec=True)
     def test_cyborg_is_asked_where_the_flavor_wants_it(self, get_client):
         get_arqs = get_client.return_value.get_arqs_for_instance
         get_arqs.return_value = [

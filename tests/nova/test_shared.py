@@ -25,7 +25,7 @@ class Shared(base.TestCase):
 
     def _unpublished(self):
         """Placement does not hear of it before the next periodic update."""
-        return mock.patch.object(reportclient.Placement, 'republish')
+        return mock.patch.object(reportclient.Placement, 'republish', autospec=True)
 
     def test_placement_hears_of_it_at_once(self):
         server = self.boot(self.small)
