@@ -29,6 +29,11 @@ class Guest(fakelibvirt.Domain):
         self._devices = None
         self._saved_devices = None
 
+    @property
+    def runs(self):
+        """Whether it has devices at all: a paused guest does."""
+        return self._devices is not None
+
     def redefine(self, xml):
         """Change what is defined: a guest that runs has it at its next start."""
         self._def = self._parse_definition(xml)
@@ -36,7 +41,7 @@ class Guest(fakelibvirt.Domain):
 
     def mdevs(self):
         """The uuids of the mdevs it has, or would have when it is started."""
-        devices = self._defined() if self._devices is None else self._devices
+        devices = self._devices if self.runs else self._defined()
         return [d['address_uuid'] for d in devices if d['type'] == 'mdev']
 
     def _defined(self):
@@ -53,7 +58,7 @@ class Guest(fakelibvirt.Domain):
     def _running_devices(self, flags):
         defined = self._defined()
         is_defined = flags & fakelibvirt.VIR_DOMAIN_XML_INACTIVE
-        if self._devices is not None and not is_defined:
+        if self.runs and not is_defined:
             self._def['devices']['hostdevs'] = self._devices
         try:
             yield
@@ -95,7 +100,7 @@ class Guest(fakelibvirt.Domain):
         self._connection.mdevs.detach(uuid)
 
     def _stopped(self):
-        for uuid in self.mdevs() if self._devices is not None else ():
+        for uuid in self.mdevs() if self.runs else ():
             self._leave(uuid)
         self._devices = None
 

@@ -125,7 +125,7 @@ class Libvirtd(fakelibvirt.Connection):
         :param autostart: whether libvirt starts those that are defined so
         """
         for guest in self._vms.values():
-            if guest.isActive():
+            if guest.runs:
                 guest.destroy()
         for uuid in self.look().mdevs:
             self.mdevs.lose_mdev(uuid)
@@ -138,7 +138,7 @@ class Libvirtd(fakelibvirt.Connection):
     def lose_guest(self, uuid):
         """The guest is gone, with what was defined of it."""
         guest = self.lookupByUUIDString(uuid)
-        if guest.isActive():
+        if guest.runs:
             guest.destroy()
         guest.undefine()
 

@@ -15,7 +15,7 @@ from tests.nova.defects.rows import row
 
 GPU = 'pci_0000_84_00_0'
 # How long two spawns wait for each other.
-_MEETING = 20
+_MEETING = 60
 
 
 class OneAtATime(base.TestCase):
