@@ -57,11 +57,16 @@ class Mender:
         steps = audit.steps(finding, told)
         if not steps:
             return finding.remedy
-        return 'would ' + '; '.join(self._plan_of(step, finding) for step in steps)
+        try:
+            told_of = [self._plan_of(step, finding) for step in steps]
+        except exceptions.MdevError as e:
+            return f'would not be done: {e}'
+        return 'would ' + '; '.join(told_of)
 
     def _plan_of(self, step: audit.Step, finding: audit.Finding) -> str:
         if not isinstance(step, audit.Publish):
             return str(step)
+        _check_alone()
         return _of_provider(finding, self._rows_to_publish, str(step))
 
     @functools.cached_property
@@ -163,12 +168,7 @@ class Mender:
         return _did('removed', taken) if taken else f'settled mdev {uuid}'
 
     def _publish(self) -> str:
-        pid = processes.nova_compute(processes.PROC)
-        if pid is not None:
-            raise exceptions.HostError(
-                f'process {pid}',
-                'a nova-compute of this host publishes, in its next periodic update',
-            )
+        _check_alone()
         publisher = self._publisher()
         publisher.publish()
         done = list(publisher.done)
@@ -190,6 +190,15 @@ class Mender:
             lambda: publish.look(run),
             remember=lambda published: publish.remember(run, published),
             say=lambda _number, _total, _row: None,
+        )
+
+
+def _check_alone() -> None:
+    pid = processes.nova_compute(processes.PROC)
+    if pid is not None:
+        raise exceptions.HostError(
+            f'process {pid}',
+            'a nova-compute of this host publishes, in its next periodic update',
         )
 
 

@@ -621,6 +621,25 @@ def test_beside_a_nova_compute_nothing_is_published(run, agreed, tmp_path):
     assert agreed.writes == []
     (remedy,) = remedies(result, K.INVENTORY_DIFFERS)
     assert remedy.startswith('not done: process 77: a nova-compute')
+    (remedy,) = remedies(run('--dry-run'), K.INVENTORY_DIFFERS)
+    assert remedy.startswith('would not be done: process 77: a nova-compute')
+
+
+@pytest.mark.parametrize('how', ['--fix', '--dry-run'])
+def test_what_is_not_ours_to_publish_stops_no_other(
+    run, agreed, host, store, libvirt, how
+):
+    # Something else has the name of one of ours, and there is another of ours.
+    agreed.providers[CHILD].traits.clear()
+    stale_provider(host, store, libvirt, agreed)
+    orphan(host, store, libvirt, agreed)
+    result = run(how)
+    assert (result.status, result.err) == (1, '')
+    (remedy,) = remedies(result, K.STALE_PROVIDER)
+    assert 'not ours to change' in remedy
+    assert remedy.startswith(('not done: ', 'would not be done: '))
+    (remedy,) = remedies(result, K.ORPHAN_MDEV)
+    assert remedy.startswith(('done: ', 'would take back'))
 
 
 @pytest.mark.parametrize(
