@@ -42,7 +42,7 @@ def _ask(arq: Arq) -> enginelib.Ask:
         info = arq['attach_handle_info']
         address = '{domain}:{bus}:{device}.{function}'.format_map(info)
         return enginelib.Ask(
-            uuid=names.uuid(arq['attach_handle_uuid']),
+            uuid=arq['attach_handle_uuid'],
             parent=names.node_device('pci', names.pci_address(address)),
             mdev_type=info['asked_type'],
         )

@@ -46,7 +46,6 @@ class Operations:
     def __init__(self) -> None:
         self._under_way: set[Operation] = set()
         self._watchers: set[Watcher] = set()
-        self._watches: dict[int, set[str]] = {}
 
     @contextlib.contextmanager
     def under_way(
@@ -55,10 +54,9 @@ class Operations:
         """In this block all that this thread does is for this instance."""
         operation = Operation(name, instance, migration)
         self._under_way.add(operation)
+        # After it is known: who begins to watch now sees it either way.
         for watcher in tuple(self._watchers):
             watcher.seen.add(instance.uuid)
-        for touched in tuple(self._watches.values()):
-            touched.add(instance.uuid)
         token = _current.set(operation)
         try:
             yield operation

@@ -25,15 +25,23 @@ def asked(
 ) -> collections.Counter[str]:
     """How many of each class of ours a flavor asks for, in all its groups.
 
-    VGPU is ours wherever this driver runs.
+    VGPU is ours wherever this driver runs.  What Nova's scheduler takes for no
+    amount (``nova.objects.RequestGroup.add_resource``) asks for nothing.
     """
     ours = {rule.resource_class for rule in policy.rules} | {os_resource_classes.VGPU}
     found: collections.Counter[str] = collections.Counter()
     for spec, amount in extra_specs.items():
         match = _RESOURCES.fullmatch(spec)
-        if match and match[1] in ours and str(amount).isdecimal():
-            found[match[1]] += int(amount)
+        if match and match[1] in ours:
+            found[match[1]] += _amount(amount)
     return +found
+
+
+def _amount(told: str) -> int:
+    try:
+        return max(0, int(told))
+    except (ValueError, TypeError):
+        return 0
 
 
 def parents_of(tree: ty.Any, known: cabc.Collection[str] = ()) -> dict[str, str]:
