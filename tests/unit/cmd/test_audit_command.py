@@ -72,6 +72,7 @@ def host(monkeypatch):
     monkeypatch.setattr(context.Context, 'reader', them)
     monkeypatch.setattr(kernel, 'KernelHost', lambda reader: reader)
     monkeypatch.setattr(privileged, 'start', lambda: None)
+    monkeypatch.setattr(privileged, 'configure', lambda _: None)
     monkeypatch.setattr(claims, 'machine_id', lambda: 'this machine')
     monkeypatch.setattr(witnesses, 'AGAIN_SECONDS', 0.0)
     return them
