@@ -3,13 +3,16 @@
 
 Root's command line and nova-compute write the same record.  What root makes
 belongs to the owner of the directory that it is made in; only what was made
-here is ever given away, so that no link placed there can lead root astray.
+here is ever given away, so that no link placed there can lead root astray.  It
+gets its name when it is given away: one that root was killed over would stay
+root's, and the service could never use it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 
 from nova_generic_mdev import exceptions
 
@@ -40,15 +43,28 @@ def make_directory(path: str) -> None:
     above = os.path.dirname(path)
     make_directory(above)
     try:
-        os.mkdir(path, mode=0o755)
-    except FileExistsError:
+        if os.geteuid() == 0:
+            _make_directory_of_owner(path, above)
+        else:
+            os.mkdir(path, mode=0o755)
+    except OSError:
+        # Somebody was faster.
         if not os.path.isdir(path):
             raise
         return
-    if os.geteuid() == 0:
-        owner = os.stat(above)
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     _sync_names_in(above)
+
+
+def _make_directory_of_owner(path: str, above: str) -> None:
+    scratch = tempfile.mkdtemp(prefix=f'.{os.path.basename(path)}-', dir=above)
+    try:
+        handle = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        _give(handle, above, 0o755)
+        # Where there is one already, it is replaced only if it is empty.
+        os.rename(scratch, path)
+    except OSError:
+        os.rmdir(scratch)
+        raise
 
 
 def make_file(path: str) -> None:
@@ -56,15 +72,34 @@ def make_file(path: str) -> None:
 
     :raises OSError: it cannot be made
     """
+    if os.path.lexists(path):
+        return
     with contextlib.suppress(FileExistsError):
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(path, flags, mode=0o644)
-        try:
-            if os.geteuid() == 0:
-                owner = os.stat(os.path.dirname(path))
-                os.fchown(handle, owner.st_uid, owner.st_gid)
-        finally:
-            os.close(handle)
+        if os.geteuid() == 0:
+            _make_file_of_owner(path)
+        else:
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+            os.close(os.open(path, flags, mode=0o644))
+
+
+def _make_file_of_owner(path: str) -> None:
+    above, name = os.path.split(path)
+    handle, scratch = tempfile.mkstemp(prefix=f'.{name}-', dir=above)
+    try:
+        _give(handle, above, 0o644)
+        os.link(scratch, path, follow_symlinks=False)
+    finally:
+        os.unlink(scratch)
+
+
+def _give(handle: int, above: str, mode: int) -> None:
+    """Give what was just made to the owner of the directory that it is in."""
+    try:
+        owner = os.stat(above)
+        os.fchmod(handle, mode)
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(handle)
 
 
 def replace(source: str, target: str) -> None:

@@ -432,6 +432,32 @@ def test_root_gives_nothing_away_that_it_did_not_make(state_path, tmp_path):
     assert precious.read_text() == 'precious'
 
 
+@pytest.mark.parametrize('missing', ['state', 'state/locks', 'state/locks/x.lock'])
+@root_only
+def test_what_root_makes_has_no_name_before_it_is_its_owners(
+    state_path, missing, monkeypatch
+):
+    """Root is killed in between: what has a name is never made again."""
+    os.chown(state_path.parent, NOBODY, NOBODY)
+    wanted = state_path.parent / missing
+    give = os.fchown
+    seen = []
+
+    def look_and_give(handle, *owner):
+        seen.append((wanted.exists(), os.readlink(f'/proc/self/fd/{handle}')))
+        give(handle, *owner)
+
+    monkeypatch.setattr(os, 'fchown', look_and_give)
+    store = claims.ClaimStore(str(state_path), processes.MACHINE)
+    store.create(record.Claims())
+    with store.locks.held(['x']):
+        pass
+    there = [exists for exists, path in seen if f'.{wanted.name}-' in path]
+    assert there == [False]
+    assert wanted.stat().st_uid == NOBODY
+    assert not list(state_path.parent.rglob('.*'))
+
+
 # What is not its own
 
 
