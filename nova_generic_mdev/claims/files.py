@@ -61,7 +61,7 @@ def _make_directory_of_owner(path: str, above: str) -> None:
         handle = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         _give(handle, above, 0o755)
         # Where there is one already, it is replaced only if it is empty.
-        os.rename(scratch, path)
+        os.replace(scratch, path)
     except OSError:
         os.rmdir(scratch)
         raise
