@@ -10,7 +10,6 @@ from tests.nova.defects.rows import row
 
 GPU = 'pci_0000_84_00_0'
 THEIRS = 'c0ffee00-2222-4333-8444-000000000001'
-BOTH = 'Nova 34 looks at each request by itself'
 
 
 class Requests(base.TestCase):
@@ -46,7 +45,7 @@ class Requests(base.TestCase):
         xml = self.guest(server).XMLDesc(0)
         return re.findall("bus='0x0c' slot='[^']*' function='0x([0-9])'", xml)
 
-    @row(16, r"\['1'\] != \[\]", passes={34: BOTH})
+    @row(16, r"\['1'\] != \[\]")
     def test_a_server_gets_all_that_it_was_promised(self):
         self.host.place(THEIRS, GPU, 'nvidia-18')
         flavor = self.accelerate(
