@@ -55,7 +55,9 @@ def _check(test: unittest.TestCase, ours: type) -> None:
 
 
 def _run(test: unittest.TestCase, run: ty.Any, result: ty.Any = None) -> ty.Any:
-    with tempfile.TemporaryDirectory() as state, contextlib.ExitStack() as stack:
+    # A thread of a service may outlive its test.
+    kept = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with kept as state, contextlib.ExitStack() as stack:
         _current.append(test.id())
         stack.callback(_current.pop)
 
