@@ -17,6 +17,8 @@ from nova.virt.libvirt import driver as libvirt_driver
 from oslo_log import log as logging
 
 from nova_generic_mdev import allocation
+from nova_generic_mdev import exceptions
+from nova_generic_mdev import names
 from nova_generic_mdev.adapters.nova import devices
 from nova_generic_mdev.adapters.nova import errors
 from nova_generic_mdev.adapters.nova import lifecycle
@@ -81,11 +83,16 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
     ) -> tuple[allocation.Request, ...]:
         """What Placement promised an instance on this host.
 
+        :param allocations: None: Placement does not tell
         :raises ComputeResourcesUnavailable: less than its flavor asks for
         """
         wanted = self._mdevs.asked(instance.flavor.extra_specs)
         if not wanted and not allocations:
             return ()
+        if allocations is None:
+            raise exception.ComputeResourcesUnavailable(
+                reason=f'Placement does not tell what server {instance.uuid} has'
+            )
         tree = self.provider_tree or self._placement.tree(self._host.get_hostname())
         with errors.as_novas():
             parents = promises.parents_of(tree, self._mdevs.store.published())
@@ -98,10 +105,35 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
     ) -> list[str]:
         """Give an instance what Placement promised it; returns the mdevs.
 
+        A guest does not stay down for Placement: one that was here before, and has
+        claimed as many as its flavor asks for, keeps these.
+
+        :param allocations: None: Placement does not tell
         :raises ComputeResourcesUnavailable: it cannot be had here
         """
-        instance = operation.instance
         operation.is_served = True
+        try:
+            return self._give(operation, allocations)
+        except exception.ComputeResourcesUnavailable as e:
+            is_full = isinstance(e.__cause__, exceptions.CapacityError)
+            if is_full or operation.migration or not self._has_all(operation.instance):
+                raise
+            uuid = operation.instance.uuid
+            LOG.warning('server %s keeps what it claimed: %s', uuid, e)
+            self._mdevs.restore(uuid)
+            return [device.uuid for device in self._mdevs.promised(uuid)]
+
+    def _has_all(self, instance: ty.Any) -> bool:
+        """Whether an instance has claimed as many mdevs as its flavor asks for."""
+        wanted = sum(self._mdevs.asked(instance.flavor.extra_specs).values())
+        return 0 < wanted <= len(self._mdevs.promised(instance.uuid))
+
+    def _give(
+        self,
+        operation: operations.Operation,
+        allocations: cabc.Mapping[str, cabc.Mapping[str, ty.Any]] | None,
+    ) -> list[str]:
+        instance = operation.instance
         asked = self._promised(instance, allocations)
         if not asked:
             return []
@@ -142,7 +174,7 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
         if verdict.hands_over or lifecycle.Holder.MIGRATION in verdict.releases:
             migration = migration or self._migration_of(context, instance)
         if verdict.hands_over and migration:
-            self._hand_over(instance, migration)
+            self._follow(instance.uuid, migration.uuid)
         if lifecycle.Holder.MIGRATION in verdict.releases and migration:
             self._release(migration.uuid)
         if lifecycle.Holder.INSTANCE in verdict.releases:
@@ -163,17 +195,13 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
             LOG.warning('the migration of %s is not known: %s', instance.uuid, e)
             return None
 
-    def _hand_over(self, instance: ty.Any, migration: ty.Any) -> None:
-        """What an instance has is its migration's; Nova's part is done already."""
+    def _follow(self, consumer: str, to: str) -> None:
+        """The claims follow Placement's allocation; Nova's part is done already."""
         try:
-            self._mdevs.rekey(instance.uuid, migration.uuid)
+            self._mdevs.rekey(consumer, to)
         except exception.NovaException as e:
-            LOG.warning(
-                'what %s has is its migration %s, and is not yet recorded so: %s',
-                instance.uuid,
-                migration.uuid,
-                e,
-            )
+            told = 'what %s had is of %s, and is not yet recorded so: %s'
+            LOG.warning(told, consumer, to, e)
 
     def _release(self, *consumers: str) -> None:
         """Take back what consumers had whose guest is gone for good."""
@@ -181,24 +209,32 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
         self._republish({device.parent for device in released})
 
     def _republish(self, parents: cabc.Collection[str]) -> None:
-        """Publish again what several types share; Nova's update may be long off."""
-        shared = self._mdevs.shared(parents)
-        if not shared or self.provider_tree is None:
-            return
-        root = self._host.get_hostname()
-        for uuid, parent in promises.parents_of(self.provider_tree).items():
-            if parent in shared:
-                offered = functools.partial(self._offered, root, parent)
+        """Publish again what several types share; Nova's update may be long off.
+
+        The operation is done: it does not fail for what that update does as well.
+        """
+        try:
+            shared = self._mdevs.shared(parents)
+            tree = self.provider_tree
+            if not shared or tree is None:
+                return
+            root = self._host.get_hostname()
+            with errors.as_novas():
+                found = promises.parents_of(tree, shared)
+            for uuid in sorted(u for u, parent in found.items() if parent in shared):
+                offered = functools.partial(self._offered, root, found[uuid])
                 self._placement.republish(uuid, offered)
+        except exception.NovaException as e:
+            LOG.info('%s wait for the next update: %s', ', '.join(sorted(parents)), e)
 
     def _offered(self, root: str, parent: str) -> publishing.Inventories:
-        tree = publishing.current(self.provider_tree, root)
-        offered = publishing.offer(self._mdevs.view([parent]), root, tree)
-        return {
-            resource_class: placed
-            for provider in offered.wanted.values()
-            if provider.parent == parent
-            for resource_class, placed in publishing.placed(
-                provider.inventories
-            ).items()
-        }
+        """What a parent offers now, of each class.
+
+        :raises NovaException: it cannot be looked at
+        """
+        view = self._mdevs.view([parent])
+        with errors.as_novas():
+            tree = publishing.current(self.provider_tree, root)
+            wanted = publishing.offer(view, root, tree).wanted
+            told = wanted.get(names.provider(root, parent))
+        return {} if told is None else publishing.placed(told.inventories)

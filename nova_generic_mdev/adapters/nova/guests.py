@@ -6,11 +6,9 @@ from __future__ import annotations
 import collections.abc as cabc
 import typing as ty
 
-from nova import exception
 from nova.virt.libvirt import config as vconfig
 from oslo_log import log as logging
 
-from nova_generic_mdev import exceptions
 from nova_generic_mdev.adapters.nova import accelerators
 from nova_generic_mdev.adapters.nova import base
 from nova_generic_mdev.adapters.nova import errors
@@ -81,19 +79,9 @@ class Guests(base.Base):
         :raises ComputeResourcesUnavailable: it has less than its flavor asks for
         """
         instance = operation.instance
-        wanted = sum(self._mdevs.asked(instance.flavor.extra_specs).values())
-        if not wanted:
-            return
-        try:
+        if self._mdevs.asked(instance.flavor.extra_specs):
             told = self._placement.allocations_of(context, instance.uuid)
             self._serve(operation, told)
-        except exception.ComputeResourcesUnavailable as e:
-            is_full = isinstance(e.__cause__, exceptions.CapacityError)
-            if is_full or len(self._mdevs.promised(instance.uuid)) < wanted:
-                raise
-            # It has all that it needs: a guest does not stay down for Placement.
-            LOG.warning('server %s keeps what it claimed: %s', instance.uuid, e)
-            self._mdevs.restore(instance.uuid)
 
     def _allocate_cyborg_mdevs(self, accel_info: ty.Any) -> list[str]:
         """Make the mdevs of accelerator requests, for good and checked.

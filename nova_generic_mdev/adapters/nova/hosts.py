@@ -9,9 +9,11 @@ from __future__ import annotations
 import collections.abc as cabc
 import typing as ty
 
+from nova import exception
 from oslo_config import cfg
 
 from nova_generic_mdev import claims as claimslib
+from nova_generic_mdev import exceptions
 from nova_generic_mdev import host as hostlib
 from nova_generic_mdev import model
 from nova_generic_mdev import opts
@@ -71,5 +73,12 @@ class NovaHost:
         self._acting().remove(uuid, backend)
 
     def _acting(self) -> auto.AutoHost:
-        connection = self._driver._host.get_connection()
+        """What acts; the engine undoes and keeps going on our errors alone.
+
+        :raises HostError: Nova has no connection
+        """
+        try:
+            connection = self._driver._host.get_connection()
+        except exception.NovaException as e:
+            raise exceptions.HostError('libvirt', f'{e}; "virsh list" tells') from e
         return auto.AutoHost(self._kernel, self._backend, connection)

@@ -52,7 +52,7 @@ class Lives(base.Base):
         try:
             return str(leave(context, instance, *args, **kwargs))
         except Exception:
-            self._mdevs.rekey(migration.uuid, instance.uuid)
+            self._follow(migration.uuid, instance.uuid)
             raise
 
     def finish_migration(
