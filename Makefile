@@ -44,6 +44,10 @@ test-unit: venv ## Run those of them that need no Nova
 test-nova: nova-venv ## Run those with Nova's services and the driver
 	$(call nova,tests/nova,nova)
 
+.PHONY: test-storm
+test-storm: nova-venv ## Run a storm through the API, on MariaDB; some minutes
+	OS_TEST_TIMEOUT=600 $(call nova,tests/storm,storm)
+
 .PHONY: test-sites
 test-sites: nova-venv ## Start nova-compute with us installed in every way
 	$(call nova,tests/sites,sites)

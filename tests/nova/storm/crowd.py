@@ -128,7 +128,7 @@ class Crowd:
             self.most_at_once = max(self.most_at_once, self._busy)
 
 
-def at_once(work, items):
+def at_once(work, items, threads=THREADS):
     """Do this with each of these, in many threads; what it raises is raised."""
     left = collections.deque(items)
     errors = []
@@ -144,10 +144,10 @@ def at_once(work, items):
             except Exception as e:  # noqa: BLE001 - of whatever kind, it is told
                 errors.append(e)
 
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    workers = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
     if errors:
         raise errors[0]
