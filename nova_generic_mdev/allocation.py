@@ -161,10 +161,8 @@ class _Planner:
         return steps
 
     def _keep(self, claim: record.Claim, known: record.MdevRecord) -> Step:
-        # A pending claim's mdev may be there and not have its attributes yet:
-        # whoever made it was ended in between.  Making it again completes it.
-        is_done = claim.state is record.ClaimState.READY
-        if is_done and self._stock.is_live(known):
+        is_begun = self._claims.is_begun(claim.uuid)
+        if self._stock.is_live(known) and not is_begun:
             return Reuse(
                 uuid=claim.uuid,
                 parent=known.parent,

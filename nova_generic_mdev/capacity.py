@@ -84,7 +84,8 @@ class Stock:
             return self._reuse_found
         # With ``remove`` no tenant may see another's device: a leftover of ours
         # waits for its removal instead of for the next consumer.
-        return rule.on_release is policy.OnRelease.KEEP
+        is_kept = rule.on_release is policy.OnRelease.KEEP
+        return is_kept and known.is_whole
 
     def creatable(self, parent: str, mdev_type: str) -> int:
         """How many more the kernel would make, less those promised and missing.

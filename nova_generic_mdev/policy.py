@@ -14,6 +14,7 @@ from nova_generic_mdev import addresses
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import problems
+from nova_generic_mdev import record
 from nova_generic_mdev.rules import OnRelease
 from nova_generic_mdev.rules import TypeRule
 
@@ -35,6 +36,11 @@ class Policy:
         """Whether an mdev of ours goes with its consumer; one of no rule does."""
         rule = self.rule(mdev_type)
         return rule is None or rule.on_release is not OnRelease.KEEP
+
+    def goes(self, mdev: record.MdevRecord) -> bool:
+        """Whether an mdev that nobody has is removed: ours, and not to be kept."""
+        is_ours = mdev.origin is record.Origin.CREATED
+        return is_ours and (self.removes(mdev.mdev_type) or not mdev.is_whole)
 
     def rule(self, mdev_type: str) -> TypeRule | None:
         """What the operator wants of a type; None: it is not enabled."""

@@ -38,10 +38,17 @@ class Owner(enum.StrEnum):
 
 
 class ClaimState(enum.StrEnum):
-    """``pending`` before the effect of a claim is done, ``ready`` after it."""
+    """How far a claim is.
+
+    * ``pending``: not all is done that was to be given with it, so whoever gives
+      was ended if nobody is at it: it is taken back;
+    * ``ready``: it was given;
+    * ``lost``: it was given, its mdev was gone, and is being made again.
+    """
 
     PENDING = 'pending'
     READY = 'ready'
+    LOST = 'lost'
 
 
 @model.value
@@ -61,6 +68,19 @@ class MdevRecord:
     def __post_init__(self) -> None:
         model.check_uuid(self.uuid)
         names.mdev_type(self.mdev_type)
+
+    @property
+    def was_made(self) -> bool:
+        """Whether it was ever there with all that it has, as far as we know.
+
+        What made it is noted then; what we did not make we leave as it is.
+        """
+        return self.origin is not Origin.CREATED or self.backend is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it lacks nothing, where it is there; one that was adopted is so."""
+        return self.was_made or not self.attributes
 
     def is_live(self, mdevs: cabc.Mapping[str, model.Mdev]) -> bool:
         """Whether it is there as it was recorded, as far as the kernel tells.
@@ -118,6 +138,14 @@ class Claims:
                 raise exceptions.InvalidValue('claim', uuid, 'no such mdev is recorded')
         object.__setattr__(self, 'mdevs', model.freeze(self.mdevs))
         object.__setattr__(self, 'claims', model.freeze(self.claims))
+
+    def is_begun(self, uuid: str) -> bool:
+        """Whether the making of a claimed mdev may have been cut short.
+
+        Then it may be there, and lack what making it again completes.
+        """
+        state, is_new = self.claims[uuid].state, not self.mdevs[uuid].was_made
+        return state is ClaimState.LOST or (state is ClaimState.PENDING and is_new)
 
     def of(self, consumer: str) -> tuple[Claim, ...]:
         """All claims of one consumer, in the order of the mdevs' uuids."""

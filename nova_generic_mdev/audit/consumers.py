@@ -70,7 +70,7 @@ def may_be_released(facts: factslib.Facts, consumer: str) -> bool:
     """
     return is_gone(facts, consumer) and all(
         claim.owner is record.Owner.PLACEMENT
-        and claim.state is record.ClaimState.READY
+        and claim.state is not record.ClaimState.PENDING
         and claim.migration is None
         for claim in facts.claims.of(consumer)
     )

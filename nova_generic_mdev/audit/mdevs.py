@@ -85,11 +85,8 @@ class _Mdev:
             return None
         if self._users:
             return Kind.GUEST_WITHOUT_CLAIM
-        return Kind.ORPHAN_MDEV if self._goes(self._known) else None
-
-    def _goes(self, known: record.MdevRecord) -> bool:
-        is_ours = known.origin is record.Origin.CREATED
-        return is_ours and self._facts.policy.removes(known.mdev_type)
+        goes = self._facts.policy.goes(self._known)
+        return Kind.ORPHAN_MDEV if goes else None
 
     def _of_absent(self) -> Kind | None:
         if self._is_out_of_sight():
@@ -130,7 +127,8 @@ class _Mdev:
         if known is None or self._uuid in facts.unread_nodes:
             return None
         # A parent that is away may come, with what is defined on it.
-        return Kind.STALE_RECORD if is_there or self._goes(known) else None
+        is_stale = is_there or facts.policy.goes(known)
+        return Kind.STALE_RECORD if is_stale else None
 
     def in_libvirt(self) -> Kind | None:
         """Whether libvirt tells of it once, and as sysfs does."""

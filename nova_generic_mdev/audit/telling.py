@@ -64,8 +64,8 @@ def _recorded(facts: factslib.Facts, uuid: str) -> str:
 
 def _claimed(claim: record.Claim) -> str:
     told = f'of {claim.consumer} ({claim.owner})'
-    if claim.state is record.ClaimState.PENDING:
-        told += ', pending'
+    if claim.state is not record.ClaimState.READY:
+        told += f', {claim.state}'
     if claim.migration is not None:
         told += f', brought by migration {claim.migration}'
     return told

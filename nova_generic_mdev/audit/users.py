@@ -49,7 +49,7 @@ def _kind(facts: factslib.Facts, uuid: str) -> Kind | None:
     if users:
         return Kind.DOUBLE_ASSIGNMENT if users != [owner] else None
     # One that is on its way has its guest only when that has come.
-    is_due = claim.state is record.ClaimState.READY and claim.migration is None
+    is_due = claim.state is not record.ClaimState.PENDING and claim.migration is None
     return Kind.GUEST_WITHOUT_DEVICE if is_due else None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 
 _MDEVS = """
 CREATE TABLE mdevs (
@@ -27,7 +27,7 @@ CREATE TABLE claims (
     consumer TEXT NOT NULL,
     resource_class TEXT NOT NULL,
     owner TEXT NOT NULL CHECK (owner IN ('placement', 'cli', 'accelerator')),
-    state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'ready', 'lost')),
     migration TEXT
 ) WITHOUT ROWID
 """
@@ -50,9 +50,11 @@ _ALL = (
     _PUBLISHED,
     *_INDEXES,
 )
-# Version 1 knew no migrations and no foreign mdevs.  SQLite does not change what
-# a column may hold, so both tables are made anew; the one that refers goes first.
-_FROM_1 = (
+# Version 1 knew no migrations and no foreign mdevs, and neither 1 nor 2 told what
+# is made again from what was never given: what made it is noted when it is given.
+# SQLite does not change what a column may hold, so both tables are made anew; the
+# one that refers goes first.
+_FROM_OLDER = (
     'CREATE TABLE old_mdevs AS SELECT * FROM mdevs',
     'CREATE TABLE old_claims AS SELECT * FROM claims',
     'DROP TABLE claims',
@@ -66,7 +68,11 @@ _FROM_1 = (
     """,
     """
     INSERT INTO claims
-    SELECT uuid, consumer, resource_class, owner, state, NULL FROM old_claims
+    SELECT uuid, consumer, resource_class, owner,
+           CASE WHEN state = 'pending' AND (origin != 'created' OR backend NOTNULL)
+               THEN 'lost' ELSE state END,
+           {migration}
+    FROM old_claims JOIN old_mdevs USING (uuid)
     """,
     'DROP TABLE old_claims',
     'DROP TABLE old_mdevs',
@@ -85,8 +91,9 @@ def make(connection: sqlite3.Connection) -> None:
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a record of version 1 to this one; to be called in a transaction."""
-    _run(connection, _FROM_1)
+    """Bring an older record to this version; to be called in a transaction."""
+    migration = 'NULL' if version(connection) == 1 else 'migration'
+    _run(connection, tuple(s.format(migration=migration) for s in _FROM_OLDER))
 
 
 def _run(connection: sqlite3.Connection, statements: tuple[str, ...]) -> None:

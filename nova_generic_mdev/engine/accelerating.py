@@ -77,7 +77,7 @@ def _gift(
         _check_parent(ask, snapshot)
     elif not _is_as_asked(ask, live, is_known=claim is not None):
         raise _unlike(ask, live, 'it is there')
-    is_begun = claim is not None and claim.state is record.ClaimState.PENDING
+    is_begun = claim is not None and known.is_begun(ask.uuid)
     return giving.Gift(
         known=before if before and claim else _record(ask, before, live),
         resource_class='',

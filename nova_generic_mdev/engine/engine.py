@@ -229,11 +229,12 @@ class Engine:
         self,
         elsewhere: reconciling.Elsewhere | None,
         only: cabc.Container[str] | None = None,
+        *,
+        once_more: bool = False,
     ) -> tuple[giving.Device, ...]:
         """Take back what a crash left; see :func:`.reconcile`."""
-        return reconciling.reconcile(
-            self._host, self._store, self._policy, elsewhere, only
-        )
+        on = self._host, self._store, self._policy
+        return reconciling.reconcile(*on, elsewhere, only, once_more=once_more)
 
     def set_origin(
         self, uuids: cabc.Collection[str] | None, origin: record.Origin

@@ -58,6 +58,17 @@ def undone_by(before: str | None, made: str) -> str:
     return before if made == KEEPS_NOTHING and before is not None else made
 
 
+def begin_again(session: claimslib.Session, before: record.Claims, uuid: str) -> None:
+    """Note that a claimed mdev is being made again, before it is.
+
+    Until it is known what makes it this time, all ways are undone.
+    """
+    if before.claims[uuid].state is record.ClaimState.READY:
+        session.set_state(uuid, record.ClaimState.LOST)
+    if before.mdevs[uuid].backend == KEEPS_NOTHING:
+        session.set_backend(uuid, None)
+
+
 def in_order(devices: cabc.Iterable[Device]) -> tuple[Device, ...]:
     """By parent, type and uuid: however they were made, they are told alike."""
     return tuple(sorted(devices, key=lambda d: (d.parent, d.mdev_type, d.uuid)))
@@ -117,8 +128,12 @@ class Giving:
         return in_order(device_of(gift.known) for gift in self._gifts)
 
     def _claim(self, consumer: str, owner: record.Owner, migration: str | None) -> None:
-        """Write all that is to come, before any of it, in one transaction."""
-        state = record.ClaimState
+        """Write all that is to come, before any of it, in one transaction.
+
+        What needs nothing to be done waits for what does: it is all or nothing.
+        """
+        is_all = not any(gift.make for gift in self._gifts)
+        new = record.ClaimState.READY if is_all else record.ClaimState.PENDING
         with self._store.transaction() as session:
             for gift in self._gifts:
                 if gift.known != self._before.mdevs.get(gift.uuid):
@@ -130,12 +145,12 @@ class Giving:
                             uuid=gift.uuid,
                             resource_class=gift.resource_class,
                             owner=owner,
-                            state=state.PENDING if gift.make else state.READY,
+                            state=new,
                             migration=migration,
                         )
                     )
                 elif gift.make:
-                    session.set_state(gift.uuid, state.PENDING)
+                    begin_again(session, self._before, gift.uuid)
 
     def _create(self, gift: Gift, undo: contextlib.ExitStack) -> None:
         if not gift.held:

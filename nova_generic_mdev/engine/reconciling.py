@@ -38,6 +38,8 @@ def reconcile(
     policy: policylib.Policy,
     elsewhere: Elsewhere | None,
     only: cabc.Container[str] | None = None,
+    *,
+    once_more: bool = False,
 ) -> tuple[giving.Device, ...]:
     """Put right what a crash, or a reboot, left behind.
 
@@ -51,6 +53,9 @@ def reconcile(
     :param elsewhere: None where nobody could tell: then any mdev may be in a
         guest's XML, and nothing is done
     :param only: these mdevs, by uuid; None: all
+    :param once_more: this is done again soon, and till then a claim that was begun
+        stays.  Who was killed may have asked the helper or libvirt for the mdev,
+        and they make it when it was looked for already
     :returns: what was taken back
     :raises ClaimsError: the record cannot be used
     :raises HostError: the host cannot be looked at
@@ -58,8 +63,7 @@ def reconcile(
     if elsewhere is None:
         return ()
     known = store.load()
-    parents = {m.parent for u, m in known.mdevs.items() if u not in known.claims}
-    snapshot = host.snapshot(parents)
+    snapshot = host.snapshot({mdev.parent for mdev in _in_doubt(known)})
     taken = []
     for uuid, mdev in known.mdevs.items():
         if only is not None and uuid not in only:
@@ -67,9 +71,18 @@ def reconcile(
         claim = known.claims.get(uuid)
         case = _Case(host, store, mdev, claim)
         act = _what_to_do(case, policy, snapshot, elsewhere)
+        if once_more and act is _Case.take_back:
+            act = _Case.begin_to_take_back
         if act is not None and case.settle(act):
             taken.append(giving.device_of(mdev))
     return tuple(taken)
+
+
+def _in_doubt(known: record.Claims) -> cabc.Iterator[record.MdevRecord]:
+    for uuid, mdev in known.mdevs.items():
+        claim = known.claims.get(uuid)
+        if claim is None or claim.state is record.ClaimState.PENDING:
+            yield mdev
 
 
 def _what_to_do(
@@ -78,21 +91,21 @@ def _what_to_do(
     snapshot: model.HostSnapshot,
     elsewhere: Elsewhere,
 ) -> cabc.Callable[[_Case], bool] | None:
-    mdev = case.mdev
-    if case.claim is not None and case.claim.state is record.ClaimState.READY:
+    mdev, claim = case.mdev, case.claim
+    if claim is not None and claim.state is not record.ClaimState.PENDING:
         return None
     if mdev.uuid in elsewhere.guests:
-        return None if case.claim is None else _Case.finish
-    if case.claim is not None:
-        return _Case.take_back
+        return None if claim is None else _Case.finish
     if mdev.origin is record.Origin.FOREIGN:
-        # For good: it must not come back as one that nobody knows.
-        return None
-    if mdev.origin is record.Origin.CREATED and policy.removes(mdev.mdev_type):
+        # Known for good: it must not come back as one that nobody knows.
+        return None if claim is None else _Case.give_back
+    if policy.goes(mdev) or (claim is not None and not mdev.was_made):
         return _Case.take_back
     # A parent that is away may come, with the mdevs that are defined on it.
     is_there = mdev.uuid in snapshot.mdevs or mdev.parent not in snapshot.parents
-    return None if is_there or mdev.uuid in elsewhere.defined else _Case.forget
+    if not is_there and mdev.uuid not in elsewhere.defined:
+        return _Case.forget
+    return None if claim is None else _Case.give_back
 
 
 class _Case:
@@ -132,15 +145,23 @@ class _Case:
         return False
 
     def take_back(self) -> bool:
-        """Remove it if we made it; else only its claim goes."""
-        is_ours = self.mdev.origin is record.Origin.CREATED
-        if is_ours:
-            self._host.remove(self.mdev.uuid, self.mdev.backend)
+        """We made it: remove it, and its claim."""
+        self._host.remove(self.mdev.uuid, self.mdev.backend)
         with self._store.transaction() as session:
-            if is_ours:
-                releasing.forget(session, self.mdev, self.claim)
-            else:
-                session.drop_claim(self.mdev.uuid)
+            releasing.forget(session, self.mdev, self.claim)
+        return True
+
+    def begin_to_take_back(self) -> bool:
+        """Remove it; it is its consumer's until that is done again."""
+        if self.claim is None:
+            return self.take_back()
+        self._host.remove(self.mdev.uuid, self.mdev.backend)
+        return False
+
+    def give_back(self) -> bool:
+        """It was there before: only its claim goes."""
+        with self._store.transaction() as session:
+            session.drop_claim(self.mdev.uuid)
         return True
 
     def forget(self) -> bool:
@@ -148,4 +169,4 @@ class _Case:
         LOG.debug('mdev %s is forgotten: it is gone', self.mdev.uuid)
         with self._store.transaction() as session:
             session.drop_mdev(self.mdev.uuid)
-        return False
+        return self.claim is not None

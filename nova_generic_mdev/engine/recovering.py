@@ -38,6 +38,8 @@ class Recovery:
 def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
     """Make each claimed mdev that is not live, where its parent is there.
 
+    One that was being made again when that was cut short is completed.
+
     Whoever else brings them back, mdevctl say, may be faster: an mdev that
     appears meanwhile as it was is as good.  One that is there as something else
     is not: its consumer would get another device than it was promised.
@@ -51,7 +53,10 @@ def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
     for uuid, claim in known.claims.items():
         mdev = known.mdevs[uuid]
         device = giving.device_of(mdev)
-        if mdev.is_live(snapshot.mdevs):
+        if claim.state is record.ClaimState.PENDING:
+            # It was never given, and may take the room of one that was.
+            continue
+        if mdev.is_live(snapshot.mdevs) and not known.is_begun(uuid):
             continue
         if mdev.parent not in snapshot.parents:
             waiting.append(device)
@@ -76,12 +81,12 @@ def restore(
     restored: list[giving.Device] = []
     refused: list[exceptions.MdevError] = []
     for claim, mdev in mine:
-        is_begun = claim.state is record.ClaimState.PENDING
-        if mdev.is_live(snapshot.mdevs) and not is_begun:
+        is_ready = claim.state is record.ClaimState.READY
+        if mdev.is_live(snapshot.mdevs) and is_ready:
             continue
         try:
             parent = _parent_of(mdev, snapshot)
-            if _make_again(host, store, claim, parent, finish=is_begun):
+            if _make_again(host, store, claim, parent):
                 restored.append(giving.device_of(mdev))
         except (exceptions.HostError, exceptions.CapacityError) as e:
             refused.append(e)
@@ -108,13 +113,8 @@ def _make_again(
     store: claimslib.ClaimStore,
     claim: record.Claim,
     parent: model.Parent,
-    *,
-    finish: bool = False,
 ) -> bool:
-    """Make it, unless it has come back, or been given back, meanwhile.
-
-    :param finish: one that was begun is completed, there or not
-    """
+    """Make it, unless it has come back, or been given back, meanwhile."""
     with (
         locking.consumers(store, claim.consumer),
         locking.device(store, parent.physical_device),
@@ -123,19 +123,21 @@ def _make_again(
         if now.claims.get(claim.uuid) != claim:
             return False
         mdev = now.mdevs[claim.uuid]
-        if mdev.is_live(host.snapshot([parent.name]).mdevs) and not finish:
+        is_there = mdev.is_live(host.snapshot([parent.name]).mdevs)
+        if is_there and not now.is_begun(claim.uuid):
+            if claim.state is record.ClaimState.PENDING:
+                _finish(store, claim, mdev.backend)
             return False
-        if mdev.backend == giving.KEEPS_NOTHING:
-            # Until it is known what makes it this time, all ways are undone.
-            _note(store, mdev.uuid, None)
+        with store.transaction() as session:
+            giving.begin_again(session, now, claim.uuid)
         made = host.create(mdev.uuid, mdev.parent, mdev.mdev_type, mdev.attributes)
-        _note(store, mdev.uuid, giving.undone_by(mdev.backend, made))
-        if finish:
-            with store.transaction() as session:
-                session.set_state(mdev.uuid, record.ClaimState.READY)
+        _finish(store, claim, giving.undone_by(mdev.backend, made))
     return True
 
 
-def _note(store: claimslib.ClaimStore, uuid: str, backend: str | None) -> None:
+def _finish(
+    store: claimslib.ClaimStore, claim: record.Claim, backend: str | None
+) -> None:
     with store.transaction() as session:
-        session.set_backend(uuid, backend)
+        session.set_backend(claim.uuid, backend)
+        session.set_state(claim.uuid, record.ClaimState.READY)

@@ -52,10 +52,9 @@ def _goes(
     mdev: record.MdevRecord, claim: record.Claim, policy: policylib.Policy
 ) -> bool:
     """Whether it goes with its consumer: no flavor gets an accelerator's."""
-    if mdev.origin is not record.Origin.CREATED:
-        return False
+    is_ours = mdev.origin is record.Origin.CREATED
     is_accelerator = claim.owner is record.Owner.ACCELERATOR
-    return is_accelerator or policy.removes(mdev.mdev_type)
+    return (is_ours and is_accelerator) or policy.goes(mdev)
 
 
 def _release(

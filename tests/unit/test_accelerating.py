@@ -22,7 +22,7 @@ MTTY, ONE, TWO = benches.MTTY, benches.ONE, benches.TWO
 FIVE, SIX = 'pci_0000_00_05_0', 'pci_0000_00_06_0'
 ME, OTHER = scenes.CONSUMERS[:2]
 UUID, MORE, THIRD = scenes.UUIDS[:3]
-PENDING, READY = record.ClaimState
+PENDING, READY, LOST = record.ClaimState
 CREATED, FOUND, FOREIGN = record.Origin
 PLACEMENT, CLI, ACCELERATOR = record.Owner
 KEEP = policy.OnRelease.KEEP
@@ -212,6 +212,7 @@ def test_what_was_begun_is_completed(bench):
     bench.engine.accelerate(ME, [ask()])
     with bench.store.transaction() as session:
         session.set_state(UUID, PENDING)
+        session.set_backend(UUID, None)
     bench.host.calls.clear()
     bench.engine.accelerate(ME, [ask()])
     assert bench.acts() == ['create']

@@ -27,7 +27,7 @@ MTTY = 'mtty_mtty'
 ONE, TWO = 'CUSTOM_MTTY_1', 'CUSTOM_MTTY_2'
 ME, OTHER = scenes.CONSUMERS[:2]
 KEEP = policy.OnRelease.KEEP
-PENDING, READY = record.ClaimState.PENDING, record.ClaimState.READY
+PENDING, READY, LOST = record.ClaimState
 FOUND, CREATED = record.Origin.FOUND, record.Origin.CREATED
 
 
@@ -134,7 +134,7 @@ def test_a_missing_one_comes_back_as_it_was(make):
     assert bench.record.claims[device.uuid].state is READY
 
 
-def test_a_missing_one_is_pending_while_it_is_made_again(bench):
+def test_a_missing_one_is_lost_while_it_is_made_again(bench):
     (device,) = bench.engine.allocate(ME, [request()])
     bench.host.lose_mdev(device.uuid)
     seen = []
@@ -142,7 +142,7 @@ def test_a_missing_one_is_pending_while_it_is_made_again(bench):
         2, lambda: seen.append(bench.record.claims[device.uuid].state)
     )
     bench.engine.allocate(ME, [request()])
-    assert seen == [PENDING]
+    assert seen == [LOST]
 
 
 def test_a_missing_one_that_cannot_come_back_stays_claimed(bench):

@@ -24,7 +24,7 @@ from tests.unit import scenes
 MTTY, ONE, TWO = benches.MTTY, benches.ONE, benches.TWO
 ME, OTHER, MIGRATION, THIRD = scenes.CONSUMERS[:4]
 KNOWN, STRANGER, MORE = scenes.UUIDS[:3]
-PENDING, READY = record.ClaimState
+PENDING, READY, LOST = record.ClaimState
 CREATED, FOUND, FOREIGN = record.Origin
 PLACEMENT, CLI, ACCELERATOR = record.Owner
 request = benches.request

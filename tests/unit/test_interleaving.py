@@ -161,8 +161,7 @@ class Life(stateful.RuleBasedStateMachine):
         missing = {
             claim.uuid
             for claim in now.of(consumer)
-            if claim.state is record.ClaimState.PENDING
-            or not now.mdevs[claim.uuid].is_live(there)
+            if now.is_begun(claim.uuid) or not now.mdevs[claim.uuid].is_live(there)
         }
         try:
             given = self.engine.restore(consumer)
@@ -170,11 +169,12 @@ class Life(stateful.RuleBasedStateMachine):
         except (exceptions.CapacityError, exceptions.HostError):
             # Those that could be made are there; the claims are checked below.
             assert missing
+            self.begun |= missing
 
     @stateful.rule()
     def reconcile(self):
         """Nobody can tell what guests name where it may be begun: see pending()."""
-        begun = {u for u, c in self.bench.record.claims.items() if c.state != 'ready'}
+        begun = {u for u, c in self.bench.record.claims.items() if c.state == 'pending'}
         self.engine.reconcile(NOWHERE)
         for uuid in begun:
             del self.has[uuid]

@@ -22,7 +22,7 @@ from tests.unit import scenes
 MTTY, MDPY = 'mtty_mtty', 'mdpy_mdpy'
 ME, OTHER = scenes.CONSUMERS[:2]
 UUID, STRANGER = scenes.UUIDS[:2]
-PENDING, READY = record.ClaimState.PENDING, record.ClaimState.READY
+PENDING, READY, LOST = record.ClaimState
 CREATED, FOUND, FOREIGN = record.Origin
 KEEP = policy.OnRelease.KEEP
 NOWHERE = engine.Elsewhere(guests=(), defined=())
@@ -306,6 +306,39 @@ def test_what_can_remove_all_of_it_is_kept(
     assert store.load().mdevs[UUID].backend == after
 
 
+@pytest.mark.parametrize('by_whom', ['recovery', 'restoring'])
+def test_one_whose_making_again_was_cut_short_is_completed(
+    acting, host, store, know, by_whom
+):
+    """It is there, and may lack its attributes."""
+    know(state=LOST, backend=None)
+    host.place(UUID, MTTY, 'mtty-2')
+    if by_whom == 'recovery':
+        assert uuids(acting.recover().recovered) == [UUID]
+    else:
+        assert uuids(acting.restore(ME)) == [UUID]
+    (call,) = creates(host)
+    assert call.attributes == (('a', '1'), ('a', '2'))
+    now = store.load()
+    assert (now.claims[UUID].state, now.mdevs[UUID].backend) == (READY, 'sysfs')
+
+
+def test_one_is_lost_while_it_is_made_again(acting, host, store, know):
+    know(state=READY)
+    seen = []
+    host.before_create(1, lambda: seen.append(store.load().claims[UUID].state))
+    acting.recover()
+    assert seen == [LOST]
+    assert store.load().claims[UUID].state is READY
+
+
+def test_what_was_never_given_is_not_brought_back(acting, host, know):
+    """It would take the room of one that was."""
+    know(state=PENDING, backend=None)
+    assert acting.recover() == engine.Recovery()
+    assert creates(host) == []
+
+
 # What a crash left
 
 
@@ -329,6 +362,43 @@ def test_a_found_one_that_was_being_given_is_only_given_back(acting, host, store
     assert put_right(acting) == [UUID]
     assert live(host) == {UUID: (MTTY, 'mtty-2')}
     assert store.load().claims == {}
+
+
+def test_one_that_is_being_made_again_is_not_taken_back(acting, host, store, know):
+    know(state=LOST, backend=None)
+    before = store.load()
+    assert put_right(acting) == []
+    assert store.load() == before
+
+
+def test_an_idle_one_that_was_being_given_goes_back(host, store, know):
+    know(state=PENDING, backend='sysfs')
+    host.place(UUID, MTTY, 'mtty-2')
+    acting = engine.Engine(host, store, rules(on_release=KEEP))
+    assert put_right(acting) == [UUID]
+    now = store.load()
+    assert (list(live(host)), list(now.mdevs), dict(now.claims)) == ([UUID], [UUID], {})
+
+
+def test_what_others_still_make_is_taken_back_the_next_time(acting, host, store, know):
+    """The helper gets to it after who asked was killed, and was looked for."""
+    know(state=PENDING, backend=None)
+    assert acting.reconcile(NOWHERE, once_more=True) == ()
+    host.place(UUID, MTTY, 'mtty-2')
+    assert put_right(acting) == [UUID]
+    assert (live(host), store.load()) == ({}, record.Claims())
+
+
+def test_one_that_may_lack_its_attributes_is_nobodys_next(host, store, know):
+    """Its consumer went while it was being made again."""
+    know(backend=None)
+    host.place(UUID, MTTY, 'mtty-2')
+    acting = engine.Engine(host, store, rules(on_release=KEEP))
+    request = allocation.Request(parent=MTTY, resource_class='VGPU')
+    (given,) = acting.allocate(OTHER, [request])
+    assert given.uuid != UUID
+    assert put_right(acting) == [UUID]
+    assert UUID not in live(host)
 
 
 def test_one_that_a_guest_names_was_given_after_all(acting, host, store, know):

@@ -65,7 +65,7 @@ class Upkeep:
             self._around.devices.engine.start()
             guests = self._around.sources.guests()
             self._adoption.run(guests)
-            self._reconcile(guests)
+            self._reconcile(guests, once_more=True)
         self._run_sweep()
 
     def periodic(self) -> None:
@@ -103,13 +103,13 @@ class Upkeep:
         with self._around.operations.watched() as busy:
             return is_anything_left(devices.store.load(), devices.policy, busy)
 
-    def _reconcile(self, guests: adopting.Guests) -> None:
+    def _reconcile(self, guests: adopting.Guests, *, once_more: bool = False) -> None:
         users = guests.users
         if users is None:
             return
         defined = self._around.sources.defined()
         elsewhere = enginelib.Elsewhere(guests=users, defined=defined)
-        self._around.devices.engine.reconcile(elsewhere)
+        self._around.devices.engine.reconcile(elsewhere, once_more=once_more)
 
     @contextlib.contextmanager
     def _kept_on(self, what: str) -> cabc.Iterator[None]:
@@ -131,8 +131,6 @@ def is_anything_left(
         for claim in claims.claims.values()
     )
     return begun or any(
-        mdev.origin is record.Origin.CREATED
-        and uuid not in claims.claims
-        and policy.removes(mdev.mdev_type)
+        uuid not in claims.claims and policy.goes(mdev)
         for uuid, mdev in claims.mdevs.items()
     )

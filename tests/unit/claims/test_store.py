@@ -17,6 +17,7 @@ from nova_generic_mdev import claims
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
 from nova_generic_mdev.claims import locks
+from nova_generic_mdev.claims import schema
 from nova_generic_mdev.claims import store as store_module
 from tests.unit import scenes
 from tests.unit.claims import processes
@@ -463,7 +464,7 @@ def test_what_root_makes_has_no_name_before_it_is_its_owners(
 
 def newer(path):
     connection = sqlite3.connect(path)
-    connection.execute('PRAGMA user_version = 3')
+    connection.execute(f'PRAGMA user_version = {schema.VERSION + 1}')
     connection.execute('CREATE TABLE more (x)')
     connection.commit()
     connection.close()
@@ -498,7 +499,7 @@ def overwritten(path):
 @pytest.mark.parametrize(
     ('damage', 'told'),
     [
-        pytest.param(newer, 'its version is 3', id='newer'),
+        pytest.param(newer, f'its version is {schema.VERSION + 1}', id='newer'),
         pytest.param(
             sql("UPDATE host SET machine_id = 'another'"),
             'of machine another',

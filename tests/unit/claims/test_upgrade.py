@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A record of the first version: read as it is, and brought up to date whole."""
+"""A record of an older version: read as it is, and brought up to date whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nova_generic_mdev.claims import session
 from tests.unit import scenes
 from tests.unit.claims import processes
 
-# As the release that had it wrote it, word by word.
+# As the releases that had them wrote them, word by word.
 VERSION_1 = """
 CREATE TABLE host (machine_id TEXT NOT NULL);
 CREATE TABLE mdevs (
@@ -49,15 +49,47 @@ CREATE INDEX mdevs_parent ON mdevs (parent);
 CREATE INDEX mdevs_type ON mdevs (mdev_type);
 PRAGMA user_version = 1;
 """
+VERSION_2 = """
+CREATE TABLE host (machine_id TEXT NOT NULL);
+CREATE TABLE mdevs (
+    uuid TEXT PRIMARY KEY,
+    parent TEXT NOT NULL,
+    mdev_type TEXT NOT NULL,
+    attributes TEXT NOT NULL,
+    origin TEXT NOT NULL CHECK (origin IN ('created', 'found', 'foreign')),
+    backend TEXT
+) WITHOUT ROWID;
+CREATE TABLE claims (
+    uuid TEXT PRIMARY KEY REFERENCES mdevs (uuid),
+    consumer TEXT NOT NULL,
+    resource_class TEXT NOT NULL,
+    owner TEXT NOT NULL CHECK (owner IN ('placement', 'cli', 'accelerator')),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'ready')),
+    migration TEXT
+) WITHOUT ROWID;
+CREATE TABLE published (
+    parent TEXT NOT NULL,
+    trait TEXT NOT NULL,
+    PRIMARY KEY (parent, trait)
+) WITHOUT ROWID;
+CREATE INDEX claims_consumer ON claims (consumer);
+CREATE INDEX mdevs_parent ON mdevs (parent);
+CREATE INDEX mdevs_type ON mdevs (mdev_type);
+PRAGMA user_version = 2;
+"""
 MDEVS = [
     (scenes.UUIDS[0], 'größe', 't-1', '[["a", "1"], ["a", "2"]]', 'created', 'sysfs'),
     (scenes.UUIDS[1], 'dev_p', 't-1', '[]', 'found', None),
     (scenes.UUIDS[2], 'dev_q', 't-2', '[]', 'created', 'libvirt'),
+    (scenes.UUIDS[4], 'dev_q', 't-2', '[]', 'created', None),
 ]
 CLAIMS = [
     (scenes.UUIDS[0], scenes.CONSUMERS[0], 'VGPU', 'placement', 'ready'),
+    # Made again: what made it was noted when it was made first.
     (scenes.UUIDS[2], scenes.CONSUMERS[1], 'CUSTOM_A', 'cli', 'pending'),
+    (scenes.UUIDS[4], scenes.CONSUMERS[2], 'CUSTOM_A', 'placement', 'pending'),
 ]
+LOST = scenes.UUIDS[2]
 PUBLISHED = {'dev_p': frozenset({'CUSTOM_A', 'CUSTOM_B'})}
 NEW = record.MdevRecord(
     uuid=scenes.UUIDS[3],
@@ -76,22 +108,26 @@ def opened(path):
         connection.commit()
 
 
-@pytest.fixture
-def old(state_path):
+@pytest.fixture(params=[VERSION_1, VERSION_2], ids=['version 1', 'version 2'])
+def old(request, state_path):
     """The record of an older release, with rows in each of its tables."""
     state_path.mkdir()
     store = claims.ClaimStore(str(state_path), processes.MACHINE)
     with opened(store.path) as connection:
-        connection.executescript(VERSION_1)
+        connection.executescript(request.param)
         connection.execute('INSERT INTO host VALUES (?)', (processes.MACHINE,))
         connection.executemany('INSERT INTO mdevs VALUES (?, ?, ?, ?, ?, ?)', MDEVS)
-        connection.executemany('INSERT INTO claims VALUES (?, ?, ?, ?, ?)', CLAIMS)
+        connection.executemany(
+            'INSERT INTO claims (uuid, consumer, resource_class, owner, state)'
+            ' VALUES (?, ?, ?, ?, ?)',
+            CLAIMS,
+        )
         rows = [(p, t) for p, traits in PUBLISHED.items() for t in traits]
         connection.executemany('INSERT INTO published VALUES (?, ?)', rows)
     return store
 
 
-def expected():
+def expected(*lost):
     return record.Claims(
         mdevs={
             uuid: record.MdevRecord(
@@ -110,7 +146,7 @@ def expected():
                 consumer=consumer,
                 resource_class=resource_class,
                 owner=record.Owner(owner),
-                state=record.ClaimState(state),
+                state=record.ClaimState(state if uuid not in lost else 'lost'),
             )
             for uuid, consumer, resource_class, owner, state in CLAIMS
         },
@@ -163,15 +199,16 @@ def test_who_may_not_write_reads_it(old, as_nobody):
         assert old.load() == expected()
         with pytest.raises(exceptions.ClaimsError):
             write(old)
-    assert version(old) == 1
+    assert version(old) < schema.VERSION
 
 
 def test_the_first_who_writes_brings_it_up_to_date(old):
     write(old)
     now = old.load()
-    assert version(old) == 2
-    assert {u: m for u, m in now.mdevs.items() if u != NEW.uuid} == expected().mdevs
-    assert {u: c for u, c in now.claims.items() if u != NEW.uuid} == expected().claims
+    assert version(old) == schema.VERSION
+    before = expected(LOST)
+    assert {u: m for u, m in now.mdevs.items() if u != NEW.uuid} == before.mdevs
+    assert {u: c for u, c in now.claims.items() if u != NEW.uuid} == before.claims
     assert old.published() == PUBLISHED
     assert (now.mdevs[NEW.uuid], now.claims[NEW.uuid].migration) == (NEW, MIGRATION)
 
@@ -187,15 +224,15 @@ def test_what_fails_in_the_block_does_not_take_it_back(old):
     """Nothing but the change that failed is undone."""
     with pytest.raises(RuntimeError), old.transaction():
         raise RuntimeError
-    assert version(old) == 2
-    assert old.load() == expected()
+    assert version(old) == schema.VERSION
+    assert old.load() == expected(LOST)
 
 
 def break_off(state_path):
     """Ended before the last statement, when much has reached the file."""
     old = claims.ClaimStore(state_path, processes.MACHINE)
-    statements = schema._FROM_1
-    schema._FROM_1 = (*statements[:-1], 'SELECT die()')
+    statements = schema._FROM_OLDER
+    schema._FROM_OLDER = (*statements[:-1], 'SELECT die()')
     connect = sqlite3.connect
 
     def with_death(*args, **kwargs):
@@ -215,16 +252,17 @@ def test_a_crash_in_the_middle_leaves_the_older_one(old):
     ]
     with opened(old.path) as connection:
         connection.executemany('INSERT INTO mdevs VALUES (?, ?, ?, ?, ?, ?)', more)
-    before = old.load()
+    before, number = old.load(), version(old)
     process = SPAWN.Process(target=break_off, args=(old.state_path,))
     process.start()
     process.join(60)
     assert process.exitcode == 9
     assert os.path.exists(f'{old.path}-journal')
     assert old.load() == before
-    assert version(old) == 1
+    assert version(old) == number
     write(old)
-    assert (version(old), len(old.load().mdevs)) == (2, len(MDEVS) + 1001)
+    assert version(old) == schema.VERSION
+    assert len(old.load().mdevs) == len(MDEVS) + 1001
 
 
 def test_several_writers_at_once_bring_it_up_to_date_once(old):
