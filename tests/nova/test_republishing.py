@@ -37,7 +37,9 @@ class RepublishingTest(base.TestCase):
         self.flags(resource_provider_association_refresh=0, group='compute')
         server = self.boot(self.flavor(resources__CUSTOM_DUAL='3'))
         self.assertEqual({'CUSTOM_SINGLE': 18, 'CUSTOM_DUAL': 9}, self._free())
-        with mock.patch.object(reportclient.Placement, '_put', side_effect=AWAY):
+        with mock.patch.object(
+            reportclient.Placement, '_put', autospec=True, side_effect=AWAY
+        ):
             self._delete_server(server)
         self.sync()
         self.assertEqual({'CUSTOM_SINGLE': 24, 'CUSTOM_DUAL': 12}, self._free())
