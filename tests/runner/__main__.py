@@ -43,7 +43,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         type=pathlib.Path,
         help='TOML: tests that need not pass, and why',
     )
-    return parser.parse_args(arguments)
+    return parser.parse_intermixed_args(arguments)
 
 
 def _show(result: resultlib.Result) -> None:
