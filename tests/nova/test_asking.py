@@ -15,8 +15,8 @@ from oslo_db import exception as db_exception
 from oslo_utils.fixture import uuidsentinel as uuids
 
 from nova_generic_mdev.adapters.nova import asking
-from nova_generic_mdev.adapters.nova import consumers
 from nova_generic_mdev.adapters.nova import sources
+from nova_generic_mdev.adapters.nova.upkeep import consumers
 
 ROOT, PARENT = 'host', 'mtty_mtty'
 LARGE = 'CUSTOM_LARGE'

@@ -6,7 +6,7 @@ from nova import exception
 
 from nova_generic_mdev import fixture
 from nova_generic_mdev.adapters.nova import asking
-from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova.upkeep import consumers
 from tests import nova as testing
 from tests.nova import base
 from tests.nova import migrating

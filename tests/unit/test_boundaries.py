@@ -220,6 +220,7 @@ OFFENCES = {
     'services': ('opts', 'import nova.conf'),
     'vif': ('cmd.main', 'import os_vif'),
     'loading': ('adapters.nova.loading', 'from nova_generic_mdev import opts'),
+    'novaless': ('adapters.nova.upkeep.sweep', 'import nova.conf'),
 }
 
 

@@ -2,8 +2,8 @@
 """Nova, Placement and Cyborg, asked who a consumer is and what it holds here.
 
 An answer that is none (nobody there, an error, nonsense) is
-:class:`~.consumers.Unsure`, and never an empty one: nothing may be taken from
-anybody because a service is away.  So ``get_allocations_for_consumer`` of Nova's
+:class:`~.upkeep.consumers.Unsure`, and never an empty one: nothing may be taken
+from anybody because a service is away.  So ``get_allocations_for_consumer`` of Nova's
 client, which says ``{}`` for an error, is not what is used.
 """
 
@@ -24,7 +24,7 @@ from oslo_db import exception as db_exception
 
 from nova_generic_mdev import names
 from nova_generic_mdev.adapters import placement
-from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova.upkeep import consumers
 
 # The first that has trees of providers.
 _NESTED = '1.14'

@@ -2,7 +2,7 @@
 """Who else knows about the mdevs of this host: libvirt, Placement, Nova, Cyborg.
 
 What :mod:`~.upkeep` looks at, besides the host and the record.  All of it raises
-:class:`~.consumers.Unsure` where it cannot be told.
+:class:`~.upkeep.consumers.Unsure` where it cannot be told.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from nova.virt.libvirt import driver as libvirt_driver
 from nova_generic_mdev import domain_xml
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
-from nova_generic_mdev.adapters.nova import adopting
 from nova_generic_mdev.adapters.nova import asking
-from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova.upkeep import adopting
+from nova_generic_mdev.adapters.nova.upkeep import consumers
 
 
 class Sources:

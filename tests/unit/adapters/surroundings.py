@@ -10,10 +10,10 @@ from nova_generic_mdev import claims
 from nova_generic_mdev import engine
 from nova_generic_mdev import fixture
 from nova_generic_mdev import policy
-from nova_generic_mdev.adapters.nova import adopting
-from nova_generic_mdev.adapters.nova import consumers
 from nova_generic_mdev.adapters.nova import operations
 from nova_generic_mdev.adapters.nova import upkeep
+from nova_generic_mdev.adapters.nova.upkeep import adopting
+from nova_generic_mdev.adapters.nova.upkeep import consumers
 from tests.unit import scenes
 
 MTTY = 'mtty_mtty'

@@ -7,9 +7,9 @@ import collections
 
 import pytest
 
-from nova_generic_mdev.adapters.nova import adopting
-from nova_generic_mdev.adapters.nova import consumers
-from nova_generic_mdev.adapters.nova import matching
+from nova_generic_mdev.adapters.nova.upkeep import adopting
+from nova_generic_mdev.adapters.nova.upkeep import consumers
+from nova_generic_mdev.adapters.nova.upkeep import matching
 from tests.unit import scenes
 
 ME, OTHER, M, N = scenes.CONSUMERS[:4]

@@ -9,8 +9,8 @@ import dataclasses
 import pytest
 
 from nova_generic_mdev import record
-from nova_generic_mdev.adapters.nova import consumers
-from nova_generic_mdev.adapters.nova import sweeping
+from nova_generic_mdev.adapters.nova.upkeep import consumers
+from nova_generic_mdev.adapters.nova.upkeep import sweeping
 from tests.unit import scenes
 
 ME, OTHER = scenes.CONSUMERS[:2]

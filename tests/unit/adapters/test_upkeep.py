@@ -12,7 +12,7 @@ import pytest
 
 from nova_generic_mdev import engine
 from nova_generic_mdev import record
-from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova.upkeep import consumers
 from tests.unit import scenes
 from tests.unit.adapters import surroundings
 

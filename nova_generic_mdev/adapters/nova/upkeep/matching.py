@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of a guest's mdevs are those that Placement says it has.
-
-This module needs no Nova.
-"""
+"""Which of a guest's mdevs are those that Placement says it has."""
 
 from __future__ import annotations
 

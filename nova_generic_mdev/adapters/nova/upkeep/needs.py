@@ -14,8 +14,8 @@ from nova_generic_mdev import engine as enginelib
 from nova_generic_mdev import host as hostlib
 from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
-from nova_generic_mdev.adapters.nova import adopting
-from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova.upkeep import adopting
+from nova_generic_mdev.adapters.nova.upkeep import consumers
 
 LOG = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ nobody needs it: libvirt, Placement and Nova.  In doubt it is kept.
 
 First :func:`suspects`, from what is known here; then Nova is asked about those,
 and Placement about those without an :func:`excuse`; then :func:`strangers`; then
-:func:`decide`.  This module needs no Nova.
+:func:`decide`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import collections.abc as cabc
 
 from nova_generic_mdev import model
 from nova_generic_mdev import record
-from nova_generic_mdev.adapters.nova import consumers
+from nova_generic_mdev.adapters.nova.upkeep import consumers
 
 
 @model.value

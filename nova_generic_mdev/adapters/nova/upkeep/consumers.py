@@ -3,8 +3,6 @@
 
 A consumer is an instance, or a migration: while a server is moved, one of the
 two holds what it has on the source, the other what it will have.
-
-This module needs no Nova.
 """
 
 from __future__ import annotations

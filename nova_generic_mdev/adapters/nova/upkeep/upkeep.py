@@ -1,29 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is looked after when nobody asks: at start, and from time to time.
-
-How Nova's driver uses it::
-
-    self._upkeep = upkeep.Upkeep(devices, operations, sources.Sources(self))
-
-    start()            at the end of init_host: what is claimed was brought back
-    periodic()         from get_available_resource, which Nova calls in its
-                       periodic update only and before it takes its own lock:
-                       what is released here is in the inventory of that update
-    settle(instance)   before a guest is made anew (hard reboot, rescue) or leaves
-                       (resize): it costs nothing unless that guest is in doubt
-
-=============  =========================================================
-part           what it does
-=============  =========================================================
-`adoption`     mdevs in guests' XML that nobody claimed become claims
-`sweep`        claims that nobody needs are released, or given to others
-reconcile      what a crash left is taken back, by the engine
-=============  =========================================================
-
-Nothing is raised: nova-compute does not end, and no update is given up, because
-of what can be done at the next.  What is odd is said once, until it changes.
-This module needs no Nova.
-"""
+"""All of it, in the order that holds: adopt, take back, sweep."""
 
 from __future__ import annotations
 
@@ -35,11 +11,11 @@ from nova_generic_mdev import engine as enginelib
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
-from nova_generic_mdev.adapters.nova import adopting
-from nova_generic_mdev.adapters.nova import adoption
-from nova_generic_mdev.adapters.nova import consumers
-from nova_generic_mdev.adapters.nova import needs
-from nova_generic_mdev.adapters.nova import sweep
+from nova_generic_mdev.adapters.nova.upkeep import adopting
+from nova_generic_mdev.adapters.nova.upkeep import adoption
+from nova_generic_mdev.adapters.nova.upkeep import consumers
+from nova_generic_mdev.adapters.nova.upkeep import needs
+from nova_generic_mdev.adapters.nova.upkeep import sweep
 
 
 class Upkeep:

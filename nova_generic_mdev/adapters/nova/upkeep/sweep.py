@@ -14,9 +14,9 @@ from oslo_log import log as logging
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
-from nova_generic_mdev.adapters.nova import consumers
-from nova_generic_mdev.adapters.nova import needs
-from nova_generic_mdev.adapters.nova import sweeping
+from nova_generic_mdev.adapters.nova.upkeep import consumers
+from nova_generic_mdev.adapters.nova.upkeep import needs
+from nova_generic_mdev.adapters.nova.upkeep import sweeping
 
 LOG = logging.getLogger(__name__)
 

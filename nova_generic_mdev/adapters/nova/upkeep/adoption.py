@@ -17,10 +17,10 @@ from oslo_log import log as logging
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
-from nova_generic_mdev.adapters.nova import adopting
-from nova_generic_mdev.adapters.nova import consumers
-from nova_generic_mdev.adapters.nova import matching
-from nova_generic_mdev.adapters.nova import needs
+from nova_generic_mdev.adapters.nova.upkeep import adopting
+from nova_generic_mdev.adapters.nova.upkeep import consumers
+from nova_generic_mdev.adapters.nova.upkeep import matching
+from nova_generic_mdev.adapters.nova.upkeep import needs
 
 LOG = logging.getLogger(__name__)
 _FOREIGN = record.Origin.FOREIGN

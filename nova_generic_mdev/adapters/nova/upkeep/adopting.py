@@ -13,8 +13,6 @@ but a wrong claim is worse than a late one: the guest has its mdev anyway.
 Where the guest's mdevs are more than Placement says, those come first that the
 guest's XML names first: Nova's driver writes a flavor's before an accelerator's,
 and libvirt keeps the order.
-
-This module needs no Nova.
 """
 
 from __future__ import annotations
@@ -25,8 +23,8 @@ import dataclasses
 
 from nova_generic_mdev import model
 from nova_generic_mdev import record
-from nova_generic_mdev.adapters.nova import consumers
-from nova_generic_mdev.adapters.nova import matching
+from nova_generic_mdev.adapters.nova.upkeep import consumers
+from nova_generic_mdev.adapters.nova.upkeep import matching
 
 
 @model.value
