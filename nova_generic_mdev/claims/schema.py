@@ -50,10 +50,14 @@ _ALL = (
     _PUBLISHED,
     *_INDEXES,
 )
-# Version 1 knew no migrations and no foreign mdevs, and neither 1 nor 2 told what
-# is made again from what was never given: what made it is noted when it is given.
-# SQLite does not change what a column may hold, so both tables are made anew; the
-# one that refers goes first.
+#: how far a claim is that a version before 3 wrote: they did not tell what is
+#: made again from what was never given, but what made it is noted when it is given
+OLDER_STATE = """
+CASE WHEN state = 'pending' AND (origin != 'created' OR backend NOTNULL)
+    THEN 'lost' ELSE state END
+"""
+# Version 1 knew no migrations and no foreign mdevs.  SQLite does not change what a
+# column may hold, so both tables are made anew; the one that refers goes first.
 _FROM_OLDER = (
     'CREATE TABLE old_mdevs AS SELECT * FROM mdevs',
     'CREATE TABLE old_claims AS SELECT * FROM claims',
@@ -68,10 +72,7 @@ _FROM_OLDER = (
     """,
     """
     INSERT INTO claims
-    SELECT uuid, consumer, resource_class, owner,
-           CASE WHEN state = 'pending' AND (origin != 'created' OR backend NOTNULL)
-               THEN 'lost' ELSE state END,
-           {migration}
+    SELECT uuid, consumer, resource_class, owner, {state}, {migration}
     FROM old_claims JOIN old_mdevs USING (uuid)
     """,
     'DROP TABLE old_claims',
@@ -93,7 +94,8 @@ def make(connection: sqlite3.Connection) -> None:
 def upgrade(connection: sqlite3.Connection) -> None:
     """Bring an older record to this version; to be called in a transaction."""
     migration = 'NULL' if version(connection) == 1 else 'migration'
-    _run(connection, tuple(s.format(migration=migration) for s in _FROM_OLDER))
+    facts = {'state': OLDER_STATE, 'migration': migration}
+    _run(connection, tuple(statement.format(**facts) for statement in _FROM_OLDER))
 
 
 def _run(connection: sqlite3.Connection, statements: tuple[str, ...]) -> None:

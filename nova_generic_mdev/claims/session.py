@@ -17,7 +17,7 @@ from nova_generic_mdev.claims import schema
 
 _READ = """
 SELECT mdevs.uuid, parent, mdev_type, origin, attributes, backend,
-       consumer, resource_class, owner, state, {migration}
+       consumer, resource_class, owner, {state}, {migration}
 FROM mdevs LEFT JOIN claims ON claims.uuid = mdevs.uuid
 """
 _IN_SCOPE = """
@@ -137,9 +137,12 @@ def read(connection: sqlite3.Connection, scope: record.Scope | None) -> record.C
 
     :raises Damaged: a row that cannot be one of ours
     """
-    is_first = schema.version(connection) == 1
-    # Who may not write reads a record of the first version as it is.
-    select = _READ.format(migration='NULL' if is_first else 'migration')
+    version = schema.version(connection)
+    # Who may not write reads a record of an older version as it would become.
+    select = _READ.format(
+        state=schema.OLDER_STATE if version < 3 else 'state',
+        migration='NULL' if version == 1 else 'migration',
+    )
     if scope is None:
         rows = connection.execute(select)
     else:

@@ -38,7 +38,9 @@ class Recovery:
 def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
     """Make each claimed mdev that is not live, where its parent is there.
 
-    One that was being made again when that was cut short is completed.
+    One that was being made again when that was cut short is completed.  One that
+    was never given may be in a guest's XML all the same, where nobody could tell:
+    it is made last, and what becomes of its claim is decided where that is known.
 
     Whoever else brings them back, mdevctl say, may be faster: an mdev that
     appears meanwhile as it was is as good.  One that is there as something else
@@ -50,25 +52,31 @@ def recover(host: hostlib.Host, store: claimslib.ClaimStore) -> Recovery:
     recovered, waiting, failed = [], [], []
     known = store.load()
     snapshot = host.snapshot({known.mdevs[uuid].parent for uuid in known.claims})
-    for uuid, claim in known.claims.items():
+    # What was never given must not take the room of what was.
+    for claim in sorted(known.claims.values(), key=_is_pending):
+        uuid = claim.uuid
         mdev = known.mdevs[uuid]
         device = giving.device_of(mdev)
-        if claim.state is record.ClaimState.PENDING:
-            # It was never given, and may take the room of one that was.
-            continue
-        if mdev.is_live(snapshot.mdevs) and not known.is_begun(uuid):
+        is_given = not _is_pending(claim)
+        is_begun = is_given and known.is_begun(uuid)
+        if mdev.is_live(snapshot.mdevs) and not is_begun:
             continue
         if mdev.parent not in snapshot.parents:
             waiting.append(device)
             continue
         try:
-            if _make_again(host, store, claim, snapshot.parents[mdev.parent]):
+            parent = snapshot.parents[mdev.parent]
+            if _make_again(host, store, claim, parent, finish=is_given):
                 recovered.append(device)
         except exceptions.MdevError as e:
             failed.append((device, e))
     return Recovery(
         recovered=tuple(recovered), waiting=tuple(waiting), failed=tuple(failed)
     )
+
+
+def _is_pending(claim: record.Claim) -> bool:
+    return claim.state is record.ClaimState.PENDING
 
 
 def restore(
@@ -86,7 +94,7 @@ def restore(
             continue
         try:
             parent = _parent_of(mdev, snapshot)
-            if _make_again(host, store, claim, parent):
+            if _make_again(host, store, claim, parent, finish=True):
                 restored.append(giving.device_of(mdev))
         except (exceptions.HostError, exceptions.CapacityError) as e:
             refused.append(e)
@@ -113,8 +121,13 @@ def _make_again(
     store: claimslib.ClaimStore,
     claim: record.Claim,
     parent: model.Parent,
+    *,
+    finish: bool,
 ) -> bool:
-    """Make it, unless it has come back, or been given back, meanwhile."""
+    """Make it, unless it has come back, or been given back, meanwhile.
+
+    :param finish: then it is its consumer's; else that is decided elsewhere
+    """
     with (
         locking.consumers(store, claim.consumer),
         locking.device(store, parent.physical_device),
@@ -124,14 +137,15 @@ def _make_again(
             return False
         mdev = now.mdevs[claim.uuid]
         is_there = mdev.is_live(host.snapshot([parent.name]).mdevs)
-        if is_there and not now.is_begun(claim.uuid):
-            if claim.state is record.ClaimState.PENDING:
+        if is_there and not (finish and now.is_begun(claim.uuid)):
+            if finish and claim.state is record.ClaimState.PENDING:
                 _finish(store, claim, mdev.backend)
             return False
         with store.transaction() as session:
             giving.begin_again(session, now, claim.uuid)
         made = host.create(mdev.uuid, mdev.parent, mdev.mdev_type, mdev.attributes)
-        _finish(store, claim, giving.undone_by(mdev.backend, made))
+        if finish:
+            _finish(store, claim, giving.undone_by(mdev.backend, made))
     return True
 
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import errno
 import pathlib
+import random
 import tempfile
+import uuid as uuidlib
+from unittest import mock
 
 import hypothesis
 from hypothesis import stateful
@@ -28,7 +32,7 @@ from tests.unit import scenes
 MTTY, ONE, TWO = benches.MTTY, benches.ONE, benches.TWO
 TYPES = {'mtty-1': ONE, 'mtty-2': TWO}
 PLACEMENT, ACCELERATOR = record.Owner.PLACEMENT, record.Owner.ACCELERATOR
-# What others name and make; ours are random.
+# What others name and make; ours are in no order, and the same in each try.
 STRANGERS = scenes.UUIDS[:2]
 FOUND = scenes.UUIDS[4:6]
 NOWHERE = engine.Elsewhere(guests=(), defined=())
@@ -46,6 +50,7 @@ class Life(stateful.RuleBasedStateMachine):
         super().__init__()
         self._end = contextlib.ExitStack()
         folder = self._end.enter_context(tempfile.TemporaryDirectory())
+        self._end.enter_context(mock.patch.object(uuidlib, 'uuid4', uuids_of(1)))
         host = fixture.mtty(ports=8)
         for uuid in FOUND:
             host.place(uuid, MTTY, 'mtty-1')
@@ -79,12 +84,14 @@ class Life(stateful.RuleBasedStateMachine):
     @contextlib.contextmanager
     def all_or_nothing(self, *kinds):
         """What is refused has left the record as it was; what is held may be begun."""
-        before, lost = self.bench.record, self.has.keys() - self.bench.live
+        before, there = self.bench.record, self.host.snapshot().mdevs
+        lost = {u for u in self.has if not before.mdevs[u].is_live(there)}
         try:
             yield
         except kinds:
             now = self.bench.record
-            assert now.mdevs == before.mdevs
+            # What would have made it again is not known where that was refused.
+            assert without_backend(now, lost) == without_backend(before, lost)
             assert owners(now) == owners(before)
             self.begun |= lost
 
@@ -229,6 +236,18 @@ class Life(stateful.RuleBasedStateMachine):
             else:
                 assert call.uuid in self.tried
         self.removed = len(acts)
+
+
+def uuids_of(seed):
+    numbers = random.Random(seed)  # noqa: S311
+    return lambda: uuidlib.UUID(int=numbers.getrandbits(128), version=4)
+
+
+def without_backend(known, lost):
+    return {
+        uuid: dataclasses.replace(mdev, backend=None) if uuid in lost else mdev
+        for uuid, mdev in known.mdevs.items()
+    }
 
 
 def owners(known):

@@ -332,11 +332,18 @@ def test_one_is_lost_while_it_is_made_again(acting, host, store, know):
     assert store.load().claims[UUID].state is READY
 
 
-def test_what_was_never_given_is_not_brought_back(acting, host, know):
-    """It would take the room of one that was."""
+def test_what_was_never_given_does_not_take_the_room_of_what_was(
+    acting, host, store, know
+):
     know(state=PENDING, backend=None)
-    assert acting.recover() == engine.Recovery()
-    assert creates(host) == []
+    know(uuid=STRANGER, state=READY)
+    others = host.fill(MTTY, 'mtty-1')
+    for uuid in others[:2]:
+        host.lose_mdev(uuid)
+    outcome = acting.recover()
+    assert uuids(outcome.recovered) == [STRANGER]
+    assert [device.uuid for device, _ in outcome.failed] == [UUID]
+    assert store.load().claims[UUID].state is PENDING
 
 
 # What a crash left
