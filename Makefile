@@ -94,7 +94,7 @@ sample-config: venv ## Generate conf/nova-generic-mdev.conf.sample
 
 .PHONY: clean
 clean: ## Remove what these targets made in this tree
-	rm -rf .venv .venv-nova-* .tox build dist doc/build releasenotes/build *.egg-info
+	rm -rf .venv .venv-* .tox build dist doc/build releasenotes/build *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -f AUTHORS ChangeLog .coverage
 	find nova_generic_mdev tests -name __pycache__ -type d -prune -exec rm -rf {} +
