@@ -49,6 +49,9 @@ _PCI_NODE = re.compile(
 _UUID = re.compile(
     r'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}', re.IGNORECASE
 )
+_ATTRIBUTE = re.compile(r'[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}')
+# The mdev core's own files, and what would take the device from its driver.
+_NOT_ATTRIBUTES = frozenset({'remove', 'create', 'uevent', 'driver_override'})
 _NOT_ALNUM = re.compile(r'[^A-Za-z0-9]')
 _CLASS = re.compile(r'[A-Za-z0-9_]+')
 _CUSTOM_TRAIT = re.compile(r'CUSTOM_[A-Z0-9_]+')
@@ -94,6 +97,15 @@ def mdev_type(text: str) -> str:
 def sysname(text: str) -> str:
     """A kernel device's name, checked to be one directory's name."""
     return _sysfs_name('sysfs name', text)
+
+
+def attribute(text: str) -> str:
+    """The name of an attribute of an mdev, checked to be a file of its driver."""
+    if _ATTRIBUTE.fullmatch(text) is None or text in _NOT_ATTRIBUTES:
+        raise exceptions.InvalidName(
+            'attribute of an mdev', text, 'a file of its driver is expected'
+        )
+    return text
 
 
 def _sysfs_name(kind: str, text: str) -> str:

@@ -93,15 +93,11 @@ class DeviceRecover(lister.Lister):
         while outcome.waiting and time.monotonic() < end:
             if outcome.missing_parents != told:
                 told = outcome.missing_parents
-                self._progress(f'waiting up to {wait:.0f} s for {", ".join(told)}')
+                self._say(f'waiting up to {wait:.0f} s for {", ".join(told)}')
             time.sleep(_POLL_SECONDS)
             outcome = acting.recover()
             recovered += outcome.recovered
         return outcome, recovered
-
-    def _progress(self, text: str) -> None:
-        if self.app.stderr.isatty():
-            self._say(text)
 
     def _say(self, text: str) -> None:
         self.app.stderr.write(f'{text}\n')

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import os.path
-import re
 import typing as ty
 
 from oslo_config import cfg
@@ -21,7 +20,6 @@ from nova_generic_mdev import policy
 from nova_generic_mdev.opts import definitions
 from nova_generic_mdev.opts import unread
 
-_ATTRIBUTE = re.compile(r'([A-Za-z0-9_-][A-Za-z0-9_.-]*)=(.*)', re.DOTALL)
 # Of what its value refers to: the option itself is registered.
 _NO_SUCH = (cfg.NoSuchOptError, cfg.NoSuchGroupError, cfg.TemplateSubstitutionError)
 _LIMIT = 'write a number from 1 on, or take the option out for no limit'
@@ -200,11 +198,16 @@ def _class(group: _Group, mdev_class: str | None) -> str | None:
 def _attributes(group: _Group, pairs: cabc.Iterable[str]) -> model.Attributes:
     parsed = []
     for pair in pairs:
-        match = _ATTRIBUTE.fullmatch(pair)
-        if match is None or not match[2].isprintable():
-            group.refuse('attributes', f'{pair!r} is not an attribute')
+        name, equals, value = pair.partition('=')
+        try:
+            names.attribute(name)
+        except exceptions.InvalidName as e:
+            group.refuse('attributes', f'{pair!r} is not an attribute: {e}')
+            continue
+        if equals and value.isprintable():
+            parsed.append((name, value))
         else:
-            parsed.append((match[1], match[2]))
+            group.refuse('attributes', f'{pair!r} is not an attribute')
     return tuple(parsed)
 
 

@@ -11,15 +11,11 @@ from __future__ import annotations
 import collections.abc as cabc
 import errno
 import os
-import re
 
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
 from nova_generic_mdev.privileged import bounded
 
-_ATTRIBUTE = re.compile(r'[A-Za-z0-9_.-]{1,255}')
-# The mdev core's own files, and what would take the device from its driver.
-_NOT_ATTRIBUTES = frozenset({'remove', 'create', 'uevent', 'driver_override'})
 # One page with the NUL that the kernel adds (Documentation/filesystems/sysfs.rst).
 _LONGEST_VALUE = 4095
 _VFIO = '/dev/vfio'
@@ -50,7 +46,7 @@ def set_attribute(root: str, uuid: str, name: str, value: str) -> None:
     :raises ValueError: not an attribute's name, or a value that none can have
     :raises OSError: as the kernel gave it
     """
-    _checked(_attribute, name)
+    _checked(names.attribute, name)
     _checked(_value, value)
     _write(_mdev(root, uuid), name, value)
 
@@ -140,14 +136,6 @@ def _attribute_path(device: str, attribute: str) -> str:
     if os.path.realpath(path, strict=True) != path:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     return path
-
-
-def _attribute(name: str) -> str:
-    if _ATTRIBUTE.fullmatch(name) is None or name in _NOT_ATTRIBUTES | {'.', '..'}:
-        raise exceptions.InvalidName(
-            'attribute of an mdev', name, 'a file of its driver is expected'
-        )
-    return name
 
 
 def _value(text: str) -> str:

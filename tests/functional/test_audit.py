@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections.abc as cabc
 import itertools
 import json
 import logging
@@ -26,6 +27,7 @@ from nova_generic_mdev.cmd import main
 from nova_generic_mdev.cmd import processes
 from nova_generic_mdev.cmd import witnesses
 from nova_generic_mdev.host import kernel
+from tests.functional import identity_service
 from tests.functional import placement_service
 from tests.unit.host import fake_libvirt
 
@@ -47,6 +49,8 @@ enabled_mdev_types = mtty-2
 device_addresses = mtty
 mdev_class = mtty
 """
+# The discard port: nothing listens.
+NOWHERE = 'http://127.0.0.1:9'
 ADMIN = 'auth_type = admin_token\ntoken = admin\nendpoint = {url}'
 NUMBERS = itertools.count(1)
 CONSUMER = 'c1000000-0000-4000-8000-{:012x}'
@@ -201,6 +205,89 @@ def test_novas_configuration_leads_to_placement(cloud: Cloud, section: str) -> N
     found = cloud.kinds()
     assert ('device without allocation', f'consumer {server}') in found
     assert cloud.kinds('--without=placement') == set()
+
+
+@pytest.fixture
+def identity(cloud: Cloud) -> cabc.Iterator[identity_service.Identity]:
+    """Of a cloud in which a server has a device that it holds no more."""
+    server = cloud.serve()
+    cloud.service.deallocate(server)
+    cloud.placement = []
+    service = identity_service.Identity(cloud.service.url, placement_service.TOKEN)
+    with service.running():
+        yield service
+
+
+def credentials(url: str, password: str = identity_service.PASSWORD) -> dict[str, str]:
+    """What Nova's configuration says, and options of the command line, too."""
+    return {
+        'auth_type': 'password',
+        'auth_url': url,
+        'username': identity_service.USER,
+        'password': password,
+        'project_name': identity_service.PROJECT,
+        'user_domain_name': 'Default',
+        'project_domain_name': 'Default',
+        'region_name': identity_service.REGION,
+    }
+
+
+def configured(told: cabc.Mapping[str, str]) -> str:
+    lines = (f'{option} = {value}' for option, value in told.items())
+    return '\n'.join([CONF, '[placement]', *lines, ''])
+
+
+def optional(told: cabc.Mapping[str, str]) -> list[str]:
+    return [f'--os-{o.replace("_", "-")}={value}' for o, value in told.items()]
+
+
+@pytest.mark.parametrize('is_in_conf', [True, False], ids=['nova.conf', 'options'])
+def test_a_password_leads_to_placement(
+    cloud: Cloud, identity: identity_service.Identity, is_in_conf: bool
+) -> None:
+    told = credentials(identity.url)
+    cloud.conf = configured(told) if is_in_conf else CONF
+    rows = cloud.audit(*([] if is_in_conf else optional(told)))
+    assert cloud.status == 1
+    assert 'device without allocation' in {row['kind'] for row in rows}
+    assert identity.given == 1
+
+
+@pytest.mark.parametrize(
+    ('has_identity', 'has_placement', 'password', 'says'),
+    [
+        pytest.param(True, True, 'a guess', 'not accepted', id='another password'),
+        pytest.param(False, True, None, 'reach', id='no identity service'),
+        pytest.param(True, False, None, 'reach', id='no Placement where it should be'),
+    ],
+)
+@pytest.mark.parametrize('is_in_conf', [True, False], ids=['nova.conf', 'options'])
+def test_placement_cannot_be_reached(
+    cloud: Cloud,
+    identity: identity_service.Identity,
+    has_identity: bool,
+    has_placement: bool,
+    password: str | None,
+    says: str,
+    is_in_conf: bool,
+) -> None:
+    """It says so, and what it can tell without it."""
+    (mdev,) = cloud.host.snapshot().mdevs
+    cloud.host.lose_mdev(mdev)
+    if not has_placement:
+        identity.placement = NOWHERE
+    told = credentials(
+        identity.url if has_identity else NOWHERE,
+        password or identity_service.PASSWORD,
+    )
+    cloud.conf = configured(told) if is_in_conf else CONF
+    rows = cloud.audit(*([] if is_in_conf else optional(told)))
+    assert cloud.status == 2
+    assert 'placement could not be asked' in cloud.err
+    assert says in cloud.err
+    assert ('missing mdev', f'mdev {mdev}') in {
+        (row['kind'], row['subject']) for row in rows
+    }
 
 
 def test_credentials_that_are_not_accepted(cloud: Cloud) -> None:

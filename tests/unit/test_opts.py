@@ -220,12 +220,15 @@ BAD = {
     'max_instances_per_device': ['0', 'many'],
     'drain': ['perhaps', '2', '$nothing'],
     'on_release': ['never', 'REMOVE'],
-    'attributes': ['x', '=5', 'a b=1', '..=1', '../remove=1', 'x=$nothing', 'a=1\n  2'],
+    'attributes': [
+        'x', '=5', 'a b=1', '..=1', '../remove=1', 'x=$nothing', 'a=1\n  2',
+        'remove=1', 'uevent=add', 'driver_override=vfio',
+    ],
     'device_addresses': ['$nothing'],
     'traits': ['$nothing'],
     'display': ['perhaps'],
     'ramfb': ['on and off', '$nothing'],
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize('prefix', ['mdev_', 'vgpu_'])

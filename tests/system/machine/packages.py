@@ -32,6 +32,8 @@ TO_RUN: Mapping[str, str] = {
     'qemu-img': 'qemu-utils',
 }
 PIP: Mapping[str, str] = {'pip3': 'python3-pip'}
+# A new host often installs updates by itself at first: apt waits for that.
+_APT = ('apt-get', '-q', '-o', 'DPkg::Lock::Timeout=600')
 
 
 def missing(needs: Mapping[str, str]) -> list[str]:
@@ -69,10 +71,10 @@ def _install(packages: list[str]) -> None:
     if host.find('apt-get') is None:
         raise errors.NeedsMissing('there is no apt-get on this host', remedy)
     quiet = {'DEBIAN_FRONTEND': 'noninteractive'}
-    install = ['apt-get', 'install', '-y', '-q', '--no-install-recommends']
+    install = [*_APT, 'install', '-y', '--no-install-recommends']
     try:
         with progress.step(f'installing {" ".join(packages)}'):
-            host.run(['apt-get', 'update', '-q'], root=True, environment=quiet)
+            host.run([*_APT, 'update'], root=True, environment=quiet)
             host.run([*install, *packages], root=True, environment=quiet)
     except errors.StepFailed as error:
         raise errors.NeedsMissing(str(error), remedy) from error
