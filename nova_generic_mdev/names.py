@@ -26,6 +26,7 @@ that cannot be named.
 
 from __future__ import annotations
 
+import collections.abc as cabc
 import hashlib
 import re
 
@@ -163,6 +164,11 @@ def provider(root_provider: str, parent: str) -> str:
             'root provider', root_provider, 'it is empty; name it with --root-provider'
         )
     return _cut(f'{root_provider}_{parent}', MAX_PROVIDER_NAME)
+
+
+def providers(root_provider: str, parents: cabc.Iterable[str]) -> dict[str, str]:
+    """The parent of each provider, by the provider's name: what undoes the cut."""
+    return {provider(root_provider, parent): parent for parent in parents}
 
 
 def resource_class(mdev_class: str) -> str:

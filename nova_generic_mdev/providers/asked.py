@@ -24,9 +24,9 @@ def parent_of(root: str, provider: str, known: cabc.Collection[str] = ()) -> str
 
     :param known: names of parents; a name that was cut is only told by these
     """
-    for parent in known:
-        if names.provider(root, parent) == provider:
-            return parent
+    parent = names.providers(root, known).get(provider)
+    if parent is not None:
+        return parent
     whole = len(provider) < names.MAX_PROVIDER_NAME
     return provider.removeprefix(f'{root}_') if whole else None
 
@@ -37,7 +37,7 @@ def recorded(
     known: cabc.Collection[str],
 ) -> inventory.Recorded:
     """The totals that Placement has, by parent and class, of known parents."""
-    parents = {names.provider(root, parent): parent for parent in known}
+    parents = names.providers(root, known)
     return {
         parents[provider.name]: {
             resource_class: provider_tree.from_placement(told).total

@@ -41,7 +41,10 @@ class Case(test.NoDBTestCase):
 
     def configure(self, **types):
         """Enable these mdev types, in this order; ``nvidia_11`` is nvidia-11."""
-        by_name = {name.replace('_', '-'): more for name, more in types.items()}
+        by_name = {
+            name if '-' in name else name.replace('_', '-'): more
+            for name, more in types.items()
+        }
         self.flags(enabled_mdev_types=list(by_name), group='devices')
         nova.conf.devices.register_dynamic_opts(CONF)
         for mdev_type, options in by_name.items():

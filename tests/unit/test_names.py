@@ -229,6 +229,14 @@ def test_a_long_provider_name_is_cut_and_ends_in_a_hash():
     assert names.provider('r' * 99, 'p' * 100) == f'{"r" * 99}_{"p" * 100}'
 
 
+def test_a_provider_tells_its_parent_even_if_its_name_was_cut():
+    long = 'p' * 300
+    assert names.providers('root', ['mtty_mtty', long]) == {
+        'root_mtty_mtty': 'mtty_mtty',
+        names.provider('root', long): long,
+    }
+
+
 def test_a_provider_needs_a_root():
     with pytest.raises(exceptions.InvalidName):
         names.provider('', 'mtty_mtty')

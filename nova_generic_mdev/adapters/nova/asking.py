@@ -148,7 +148,7 @@ class Placement:
         with _sure_of('Placement'):
             told = client.get_providers_in_tree(self._context, self._uuid_of(root))
             by_uuid = {str(p['uuid']): str(p['name']) for p in told}
-        of_ours = {names.provider(root, parent): parent for parent in parents}
+        of_ours = names.providers(root, parents)
         self._where = {u: of_ours.get(n, n) for u, n in by_uuid.items()}
         self._ours = {u for u, name in by_uuid.items() if name in of_ours}
 

@@ -86,6 +86,9 @@ class Legacy(base.Base):
 
     def _start_inactive_mediated_devices(self) -> None:
         """Start what is defined and not there; one that cannot is only named."""
+        if not self._mdevs.is_active:
+            super()._start_inactive_mediated_devices()
+            return
         libvirt = libvirt_driver.libvirt
         inactive = self._host.list_all_devices(
             libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_MDEV

@@ -23,7 +23,7 @@ def tree(
 
     :raises PlacementError: Placement cannot be asked
     """
-    ours = {names.provider(root.name, parent) for parent in parents}
+    ours = names.providers(root.name, parents)
     found = {}
     for listed in client.tree(root.uuid):
         current = current_of(listed)

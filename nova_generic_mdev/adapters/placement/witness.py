@@ -24,7 +24,7 @@ def look(client: placement.Client, root: str, host: planning.Host) -> audit.Plac
     if top is None:
         return audit.Placement(root=root, tree={})
     tree = reading.tree(client, top, host.parents)
-    ours = {names.provider(root, parent) for parent in host.parents}
+    ours = names.providers(root, host.parents)
     held = {
         name: client.allocations_on(now.uuid)
         for name, now in tree.items()
