@@ -114,6 +114,7 @@ def plan(
     :raises RequestError: the consumer holds more than it asks for, or no rule
         serves the class there
     :raises CapacityError: the parent, or a limit, cannot give that many
+    :raises Draining: the parent, or the type there, is to run empty
     """
     wanted: collections.Counter[tuple[str, str]] = collections.Counter()
     for request in requests:
@@ -182,7 +183,7 @@ class _Planner:
         """Steps for what is not claimed yet: idle ones first, then new ones."""
         if amount == 0:
             return []
-        rule = self._rule(parent, resource_class)
+        rule = self._rule(parent, resource_class, amount)
         idle = self._stock.idle(parent, rule)[:amount]
         short = amount - len(idle)
         headroom = self._headrooms.setdefault(
@@ -211,17 +212,22 @@ class _Planner:
         )
         return [*reuses, *([create] * short)]
 
-    def _rule(self, parent: str, resource_class: str) -> policy.TypeRule:
+    def _rule(self, parent: str, resource_class: str, amount: int) -> policy.TypeRule:
         rule = self._resolution.rule(parent, resource_class)
         if rule is not None:
             return rule
-        served = sorted(
-            r.resource_class for r in self._resolution.rules.get(parent, ())
-        )
+        rules = self._resolution.rules.get(parent, ())
+        draining = [r for r in rules if r.resource_class == resource_class]
+        if draining:
+            raise exceptions.Draining(
+                parent,
+                draining[0].mdev_type,
+                amount,
+                parent_drains=parent in self._resolution.drained,
+            )
+        served = sorted(r.resource_class for r in rules)
         if parent not in self._snapshot.parents:
             reason = 'there is no such parent device; see "nova-mdev parent list"'
-        elif resource_class in served:
-            reason = 'its type is being drained there; nothing new is given'
         else:
             reason = (
                 f'no enabled mdev type gives it there (served: {served or "nothing"}); '

@@ -105,6 +105,28 @@ class CapacityError(MdevError):
         )
 
 
+class Draining(CapacityError):
+    """The operator lets a parent, or a type there, run empty: nothing new lands.
+
+    :param parent_drains: whether it is the whole parent
+    """
+
+    def __init__(
+        self,
+        parent: str,
+        mdev_type: str,
+        asked: int,
+        *,
+        parent_drains: bool,
+    ) -> None:
+        super().__init__(parent, mdev_type, asked, 0)
+        self.parent_drains = parent_drains
+        told = f'{mdev_type} is being drained there: [mdev_{mdev_type}] drain is set'
+        if parent_drains:
+            told = f'it is being drained; "nova-mdev parent undrain {parent}" ends that'
+        self.args = (f'{parent} cannot give {asked} of {mdev_type}: {told}',)
+
+
 class HostError(MdevError):
     """The host did not let us look or act as its kernel documents it."""
 

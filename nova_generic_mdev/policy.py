@@ -9,6 +9,7 @@ raised: a problem takes away a rule on one parent and the rest goes on.
 from __future__ import annotations
 
 import collections.abc as cabc
+import dataclasses
 
 from nova_generic_mdev import addresses
 from nova_generic_mdev import exceptions
@@ -57,11 +58,13 @@ class Resolution:
     """The rules that hold on each parent, and what was wrong.
 
     :param rules: by the parent's name, in the policy's order; of the rules of
-        one class at most one is not draining
+        one class at most one is not draining, and none on a drained parent
+    :param drained: the parents that are drained
     """
 
     rules: cabc.Mapping[str, tuple[TypeRule, ...]]
     problems: tuple[model.Problem, ...] = ()
+    drained: frozenset[str] = frozenset()
 
     def rule(self, parent: str, resource_class: str) -> TypeRule | None:
         """The rule that gives new mdevs of a class on a parent, if any does."""
@@ -70,8 +73,16 @@ class Resolution:
         return next((r for r in fitting if not r.drain), None)
 
 
-def resolve(policy: Policy, parents: cabc.Iterable[model.Parent]) -> Resolution:
-    """Which rules hold on which parent; the same in any order of the parents."""
+def resolve(
+    policy: Policy,
+    parents: cabc.Iterable[model.Parent],
+    drained: cabc.Collection[str] = (),
+) -> Resolution:
+    """Which rules hold on which parent; the same in any order of the parents.
+
+    :param drained: the parents on which nothing new is to land: there every rule
+        drains, as if the operator had said so of the type
+    """
     present = sorted(parents, key=lambda parent: parent.name)
     meanings = _meanings(policy.rules, present)
     wanted, found = _wanted(policy.rules, meanings, present)
@@ -80,15 +91,22 @@ def resolve(policy: Policy, parents: cabc.Iterable[model.Parent]) -> Resolution:
         kept, more = _serve(wanted[parent.name], parent, meanings)
         found += more
         if kept:
-            rules[parent.name] = kept
+            is_drained = parent.name in drained
+            rules[parent.name] = _drained(kept) if is_drained else kept
     absent = (
         problems.unmatched(rule, address)
         for rule in policy.rules
         for address in meanings[rule.mdev_type].absent
     )
     return Resolution(
-        rules=rules, problems=(*_check(policy.rules, meanings), *absent, *found)
+        rules=rules,
+        problems=(*_check(policy.rules, meanings), *absent, *found),
+        drained=frozenset(drained),
     )
+
+
+def _drained(rules: cabc.Iterable[TypeRule]) -> tuple[TypeRule, ...]:
+    return tuple(dataclasses.replace(rule, drain=True) for rule in rules)
 
 
 def check(policy: Policy) -> tuple[model.Problem, ...]:

@@ -127,10 +127,12 @@ class Claims:
 
     :param mdevs: records by mdev uuid
     :param claims: by mdev uuid; each is of a recorded mdev
+    :param drained: the parents on which nothing new is to land, there or not
     """
 
     mdevs: cabc.Mapping[str, MdevRecord] = dataclasses.field(default_factory=dict)
     claims: cabc.Mapping[str, Claim] = dataclasses.field(default_factory=dict)
+    drained: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for uuid in self.claims:
@@ -155,6 +157,8 @@ class Claims:
 @model.value
 class Scope:
     """The part of the record that one decision needs, however large the host.
+
+    Which parents are drained belongs to every part.
 
     :param parents: all that is on these parents
     :param mdev_types: all that is of these types, wherever it is

@@ -91,7 +91,9 @@ class Facts:
     @functools.cached_property
     def resolution(self) -> policylib.Resolution:
         """The operator's rules on the parents that are there."""
-        return policylib.resolve(self.policy, self.sysfs.parents.values())
+        return policylib.resolve(
+            self.policy, self.sysfs.parents.values(), self.claims.drained
+        )
 
     @functools.cached_property
     def claimed_on(self) -> collections.Counter[str]:

@@ -24,8 +24,7 @@ def find(facts: factslib.Facts) -> cabc.Iterator[findings.Finding]:
         yield _unreadable(facts, fault, findings.Said(sysfs=fault.reason))
     for fault in facts.libvirt.devices.faults:
         yield _unreadable(facts, fault, findings.Said(libvirt=fault.reason))
-    if facts.told.sysfs is not None:
-        yield from _draining(facts)
+    yield from _draining(facts)
 
 
 def _missing_parents(facts: factslib.Facts) -> cabc.Iterator[findings.Finding]:
@@ -84,20 +83,30 @@ def _unreadable(
 
 
 def _draining(facts: factslib.Facts) -> cabc.Iterator[findings.Finding]:
-    """Parents with mdevs in use of types that are not given there any more."""
-    left: dict[str, collections.Counter[str]] = collections.defaultdict(
-        collections.Counter
-    )
+    """Drained parents, and those with mdevs in use of types not given there."""
+    left: dict[str, collections.Counter[str]] = {
+        parent: collections.Counter() for parent in facts.claims.drained
+    }
     for uuid, claim in facts.claims.claims.items():
         mdev = facts.claims.mdevs[uuid]
-        if claim.owner is record.Owner.ACCELERATOR:
-            continue
-        if mdev.parent in facts.sysfs.parents and not _gives(facts, mdev):
-            left[mdev.parent][mdev.mdev_type] += 1
+        if mdev.parent in facts.claims.drained or _is_draining(facts, mdev, claim):
+            types = left.setdefault(mdev.parent, collections.Counter())
+            types[mdev.mdev_type] += 1
     for parent, types in sorted(left.items()):
-        told = ', '.join(f'{n} of {kind} in use' for kind, n in sorted(types.items()))
-        said = findings.Said(claims=told)
+        told = [f'{n} of {kind} in use' for kind, n in sorted(types.items())]
+        if parent in facts.claims.drained:
+            told = ['drained', *(told or ['nothing in use'])]
+        said = findings.Said(claims=', '.join(told))
         yield findings.finding(Kind.DRAINING, findings.What.PARENT, parent, said)
+
+
+def _is_draining(
+    facts: factslib.Facts, mdev: record.MdevRecord, claim: record.Claim
+) -> bool:
+    """Whether it is of a type that was given, and is not any more."""
+    is_theirs = claim.owner is record.Owner.ACCELERATOR
+    is_there = mdev.parent in facts.sysfs.parents
+    return is_there and not is_theirs and not _gives(facts, mdev)
 
 
 def _gives(facts: factslib.Facts, mdev: record.MdevRecord) -> bool:

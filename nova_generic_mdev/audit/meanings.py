@@ -177,8 +177,10 @@ MEANINGS: cabc.Mapping[Kind, Meaning] = {
     ),
     Kind.DRAINING: Meaning(
         severity=_I,
-        says='some of a type are in use that is not given any more',
-        remedy='nothing: it ends when the last of its users goes',
+        says='a parent is drained, or some of a type are in use that is not given '
+        'any more; how many are left is told',
+        remedy='nothing: it ends when the last of its users goes; of a drained parent '
+        'with "nova-mdev parent undrain {name}"',
     ),
     Kind.UNREADABLE: Meaning(
         severity=_W,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 
 _MDEVS = """
 CREATE TABLE mdevs (
@@ -38,6 +38,7 @@ CREATE TABLE published (
     PRIMARY KEY (parent, trait)
 ) WITHOUT ROWID
 """
+_DRAINED = 'CREATE TABLE drained (parent TEXT PRIMARY KEY) WITHOUT ROWID'
 _INDEXES = (
     'CREATE INDEX claims_consumer ON claims (consumer)',
     'CREATE INDEX mdevs_parent ON mdevs (parent)',
@@ -48,6 +49,7 @@ _ALL = (
     _MDEVS,
     _CLAIMS,
     _PUBLISHED,
+    _DRAINED,
     *_INDEXES,
 )
 #: how far a claim is that a version before 3 wrote: they did not tell what is
@@ -56,6 +58,8 @@ OLDER_STATE = """
 CASE WHEN state = 'pending' AND (origin != 'created' OR backend NOTNULL)
     THEN 'lost' ELSE state END
 """
+# Up to version 3 no parent was drained, and that is all.
+_FROM_3 = (_DRAINED,)
 # Version 1 knew no migrations and no foreign mdevs.  SQLite does not change what a
 # column may hold, so both tables are made anew; the one that refers goes first.
 _FROM_OLDER = (
@@ -77,6 +81,7 @@ _FROM_OLDER = (
     """,
     'DROP TABLE old_claims',
     'DROP TABLE old_mdevs',
+    *_FROM_3,
 )
 
 
@@ -93,9 +98,15 @@ def make(connection: sqlite3.Connection) -> None:
 
 def upgrade(connection: sqlite3.Connection) -> None:
     """Bring an older record to this version; to be called in a transaction."""
-    migration = 'NULL' if version(connection) == 1 else 'migration'
-    facts = {'state': OLDER_STATE, 'migration': migration}
-    _run(connection, tuple(statement.format(**facts) for statement in _FROM_OLDER))
+    number = version(connection)
+    facts = {'state': OLDER_STATE, 'migration': 'NULL' if number == 1 else 'migration'}
+    statements = _FROM_3 if number == 3 else _FROM_OLDER
+    _run(connection, tuple(statement.format(**facts) for statement in statements))
+
+
+def knows_drained(connection: sqlite3.Connection) -> bool:
+    """Whether a record, which may be read only, tells which parents are drained."""
+    return version(connection) > 3
 
 
 def _run(connection: sqlite3.Connection, statements: tuple[str, ...]) -> None:

@@ -31,6 +31,7 @@ WHERE mdevs.uuid IN (
     SELECT value FROM json_each(:mdevs)
 )
 """
+_DRAINED = 'SELECT parent FROM drained'
 _ADD_MDEV = """
 INSERT INTO mdevs (uuid, parent, mdev_type, attributes, origin, backend)
 VALUES (?, ?, ?, ?, ?, ?)
@@ -129,6 +130,13 @@ class Session:
             'INSERT INTO published VALUES (?, ?)', ((parent, t) for t in set(traits))
         )
 
+    def set_drained(self, parent: str, *, drained: bool) -> None:
+        """Note whether anything new may land on a parent, known or not."""
+        change = 'DELETE FROM drained WHERE parent = ?'
+        if drained:
+            change = 'INSERT OR IGNORE INTO drained VALUES (?)'
+        self._connection.execute(change, (parent,))
+
 
 def read(connection: sqlite3.Connection, scope: record.Scope | None) -> record.Claims:
     """The rows of both tables as values: all of them, or those in the scope.
@@ -155,7 +163,7 @@ def read(connection: sqlite3.Connection, scope: record.Scope | None) -> record.C
                 claims[uuid] = _claim(uuid, *facts[5:])
         except (ValueError, TypeError, exceptions.MdevError) as e:
             raise Damaged(f'the row of mdev {uuid} is damaged: {e}') from e
-    return record.Claims(mdevs=mdevs, claims=claims)
+    return record.Claims(mdevs=mdevs, claims=claims, drained=read_drained(connection))
 
 
 def read_published(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
@@ -164,6 +172,13 @@ def read_published(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
     for parent, trait in connection.execute('SELECT parent, trait FROM published'):
         found.setdefault(parent, set()).add(trait)
     return {parent: frozenset(traits) for parent, traits in found.items()}
+
+
+def read_drained(connection: sqlite3.Connection) -> frozenset[str]:
+    """The parents on which nothing new is to land; older records knew none."""
+    if not schema.knows_drained(connection):
+        return frozenset()
+    return frozenset(parent for (parent,) in connection.execute(_DRAINED))
 
 
 def _parameters(scope: record.Scope) -> dict[str, str | None]:

@@ -102,6 +102,10 @@ class ClaimStore:
         """
         return self._look(session.read_published, {})
 
+    def drained(self) -> frozenset[str]:
+        """The parents on which nothing new is to land; raises as :meth:`load`."""
+        return self._look(session.read_drained, frozenset())
+
     def _look(self, read: cabc.Callable[[sqlite3.Connection], _T], absent: _T) -> _T:
         if not self.exists():
             return absent

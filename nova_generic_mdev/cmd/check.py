@@ -54,10 +54,17 @@ class ConfigCheck(lister.Lister):
             itself = [] if unread else [*run.problems, *policy.check(run.policy)]
             return [*unread, *itself, *unseen]
         return [
-            *run.resolution.problems,
+            *self._of_the_host(run),
             *self._unprivileged(run),
             *map(_fault, run.snapshot.faults),
         ]
+
+    def _of_the_host(self, run: context.Context) -> list[model.Problem]:
+        """What is wrong on this host; without the record, no parent is drained."""
+        try:
+            return list(run.resolution.problems)
+        except exceptions.ClaimsError as e:
+            return [*run.resolved(()).problems, _unrecorded(e)]
 
     def _unprivileged(self, run: context.Context) -> tuple[model.Problem, ...]:
         """Whether this user can start the helper, where there is work for it."""
@@ -91,6 +98,17 @@ def _unseen(error: exceptions.HostError) -> model.Problem:
         option='',
         problem=f'the host cannot be looked at: {error}',
         remedy='mount sysfs, or name its root with --sysfs',
+    )
+
+
+def _unrecorded(error: exceptions.ClaimsError) -> model.Problem:
+    return model.Problem(
+        severity=model.Severity.WARNING,
+        group='generic_mdev',
+        option='state_path',
+        problem=str(error),
+        remedy='what is in use, or drained, is not known; check as the user that '
+        'nova-compute runs as',
     )
 
 

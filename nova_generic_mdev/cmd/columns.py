@@ -13,7 +13,12 @@ def words(names: cabc.Iterable[str], output: str) -> list[str] | str:
 
     :param output: the name of the format
     """
-    ordered = sorted(names)
+    return in_order(sorted(names), output)
+
+
+def in_order(words: cabc.Iterable[str], output: str) -> list[str] | str:
+    """The same of words whose order means something."""
+    ordered = list(words)
     if output in _LISTS:
         return ordered
     return ('\n' if output == 'table' else ' ').join(ordered)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import collections.abc as cabc
+import dataclasses
 import functools
 import logging
 import os.path
@@ -117,11 +118,14 @@ class Context:
     @functools.cached_property
     def resolution(self) -> policylib.Resolution:
         """The rules on the parents of this host, with all problems."""
+        return self.resolved(self.drained)
+
+    def resolved(self, drained: cabc.Collection[str]) -> policylib.Resolution:
+        """The same, where it is known otherwise which parents are drained."""
         policy, problems = self._policy
-        resolved = policylib.resolve(policy, self.snapshot.parents.values())
-        return policylib.Resolution(
-            rules=resolved.rules, problems=(*problems, *resolved.problems)
-        )
+        parents = self.snapshot.parents.values()
+        resolved = policylib.resolve(policy, parents, drained)
+        return dataclasses.replace(resolved, problems=(*problems, *resolved.problems))
 
     @functools.cached_property
     def reader(self) -> sysfs.SysfsReader:
@@ -153,6 +157,14 @@ class Context:
     def claims(self) -> record.Claims:
         """The record; where there is none, all that is live was ``found``."""
         return self.store.load() if self.has_record else record.all_found(self.snapshot)
+
+    @functools.cached_property
+    def drained(self) -> frozenset[str]:
+        """The parents that are drained.
+
+        :raises ClaimsError: the record cannot be read
+        """
+        return self.store.drained() if self.has_record else frozenset()
 
     @property
     def has_record(self) -> bool:

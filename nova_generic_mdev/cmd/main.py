@@ -46,10 +46,15 @@ class NovaMdev(app.App):
         return parser
 
     def configure_logging(self) -> None:
-        """The helper tells of its start only to those who want to know."""
+        """What the helper and the engine tell is for those who want to know.
+
+        The table says what was done.
+        """
         super().configure_logging()
-        if self.options.verbose_level <= self.DEFAULT_VERBOSE_LEVEL:
-            logging.getLogger('oslo.privsep').setLevel(logging.WARNING)
+        is_quiet = self.options.verbose_level <= self.DEFAULT_VERBOSE_LEVEL
+        for name in ('oslo.privsep', 'nova_generic_mdev'):
+            level = logging.WARNING if is_quiet else logging.NOTSET
+            logging.getLogger(name).setLevel(level)
 
     def initialize_app(self, argv: list[str]) -> None:
         """Give the commands what the global options say."""

@@ -129,11 +129,14 @@ def look(context: contextlib.Context) -> placement.Host:
         snapshot = context.reader.snapshot()
         before, (known, published) = known, _record(context)
         if known == before:
+            seen = _first(context, snapshot) if known is None else known
             return placement.Host(
                 policy=context.policy,
-                resolution=policy.resolve(context.policy, snapshot.parents.values()),
+                resolution=policy.resolve(
+                    context.policy, snapshot.parents.values(), seen.drained
+                ),
                 snapshot=snapshot,
-                claims=_first(context, snapshot) if known is None else known,
+                claims=seen,
                 published=published,
             )
     raise exceptions.HostError(

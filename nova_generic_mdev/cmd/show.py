@@ -8,11 +8,8 @@ import collections
 import collections.abc as cabc
 import typing as ty
 
-from cliff import command
 from cliff import lister
 
-from nova_generic_mdev import devices
-from nova_generic_mdev import domain_xml
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import inventory
 from nova_generic_mdev import model
@@ -21,6 +18,7 @@ from nova_generic_mdev import policy
 from nova_generic_mdev import record
 from nova_generic_mdev.cmd import columns
 from nova_generic_mdev.cmd import context
+from nova_generic_mdev.cmd import drain
 
 Table = tuple[tuple[str, ...], cabc.Iterable[tuple[ty.Any, ...]]]
 
@@ -30,8 +28,13 @@ class ParentList(lister.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Table:
         """A row per parent and type."""
-        snapshot = context.of(self.app).snapshot
+        run = context.of(self.app)
+        snapshot, known = run.snapshot, _record_if_any(self.app)
         say_faults(self.app, snapshot.faults)
+        in_use = collections.Counter(
+            (known.mdevs[uuid].parent, known.mdevs[uuid].mdev_type)
+            for uuid in known.claims
+        )
         existing = collections.Counter(
             (mdev.parent, mdev.mdev_type) for mdev in snapshot.mdevs.values()
         )
@@ -45,6 +48,8 @@ class ParentList(lister.Lister):
             'device_api',
             'available_instances',
             'existing',
+            'in_use',
+            'drained',
         )
         rows = (
             (
@@ -57,6 +62,8 @@ class ParentList(lister.Lister):
                 columns.or_empty(kind.device_api),
                 columns.or_empty(kind.available_instances),
                 existing[parent.name, kind.id],
+                in_use[parent.name, kind.id],
+                drain.said(parent.name in known.drained),
             )
             for parent in snapshot.parents.values()
             for kind in parent.types.values()
@@ -64,60 +71,14 @@ class ParentList(lister.Lister):
         return header, rows
 
 
-class DeviceList(lister.Lister):
-    """List mdevs, whose they are, and the state they are in."""
-
-    def take_action(self, parsed_args: argparse.Namespace) -> Table:
-        """A row per mdev that the host or the record knows of."""
-        run = context.of(self.app)
-        say_faults(self.app, run.snapshot.faults)
-        rows = devices.rows(_with_definitions(run), run.claims, run.guests)
-        header = ('uuid', 'parent', 'mdev_type', 'origin', 'consumer', 'state')
-        return header, (
-            (r.uuid, r.parent, r.mdev_type, r.origin, r.consumer, r.state.value)
-            for r in rows
-        )
-
-
-def _with_definitions(run: context.Context) -> model.HostSnapshot:
-    """The live state from sysfs, the definitions from libvirt."""
-    live, defined = run.snapshot, run.node_devices
-    return model.HostSnapshot(
-        parents=live.parents,
-        mdevs=live.mdevs,
-        definitions=defined.definitions if defined else {},
-        faults=live.faults,
-    )
-
-
-class DeviceXml(command.Command):
-    """Print the <hostdev> element that gives an mdev to a guest."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """One argument: which mdev."""
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument('uuid', metavar='UUID', help='uuid of the mdev')
-        return parser
-
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """One element on standard output."""
-        run = context.of(self.app)
-        uuid = names.uuid(parsed_args.uuid)
-        mdev = run.snapshot.mdevs.get(uuid) or run.claims.mdevs.get(uuid)
-        if mdev is None:
-            say_faults(self.app, run.snapshot.faults)
-            raise exceptions.NotFound(
-                f'mdev {uuid}', 'there is none; see "nova-mdev device list"'
-            )
-        device_api = devices.device_api(run.snapshot, mdev)
-        rule = run.policy.rule(mdev.mdev_type or '')
-        element = domain_xml.hostdev(
-            uuid,
-            device_api,
-            display=rule.display if rule else None,
-            ramfb=rule.ramfb if rule else None,
-        )
-        self.app.stdout.write(element + '\n')
+def _record_if_any(app: ty.Any) -> record.Claims:
+    """The record; of a host without one, or where it cannot be read, nothing."""
+    run = context.of(app)
+    try:
+        return run.claims if run.has_record else record.Claims()
+    except (exceptions.ClaimsError, exceptions.ConfigError) as e:
+        app.stderr.write(f'warning: what is in use, or drained, is not known: {e}\n')
+        return record.Claims()
 
 
 class InventoryList(lister.Lister):
@@ -136,6 +97,8 @@ class InventoryList(lister.Lister):
             'total',
             'reserved',
             'max_unit',
+            'in_use',
+            'draining',
             'traits',
         )
         offered = inventory.compute(
@@ -145,7 +108,7 @@ class InventoryList(lister.Lister):
             reuse_found=run.policy.reuse_found,
         )
         traits = inventory.traits(run.resolution, run.snapshot, run.claims)
-        rules, held = run.resolution.rules, _held_types(run.claims)
+        rules, held = run.resolution.rules, _held(run.claims)
         rows = (
             (
                 names.provider(run.root_provider, parent),
@@ -157,6 +120,10 @@ class InventoryList(lister.Lister):
                 one.total,
                 one.reserved,
                 one.max_unit,
+                held[parent, resource_class].total(),
+                _draining(
+                    rules.get(parent, ()), resource_class, held[parent, resource_class]
+                ),
                 columns.words(traits[parent], parsed_args.formatter),
             )
             for parent, classes in offered.items()
@@ -165,20 +132,31 @@ class InventoryList(lister.Lister):
         return header, rows
 
 
-def _types(
-    rules: cabc.Iterable[policy.TypeRule], resource_class: str, held: set[str]
-) -> str:
+_Rules = cabc.Iterable[policy.TypeRule]
+_Held = collections.Counter[str]
+
+
+def _types(rules: _Rules, resource_class: str, held: _Held) -> str:
     """The types of a class on a parent: those enabled, and others still held."""
     enabled = [r.mdev_type for r in rules if r.resource_class == resource_class]
-    return ' '.join([*enabled, *sorted(held.difference(enabled))])
+    return ' '.join([*enabled, *sorted(held.keys() - set(enabled))])
 
 
-def _held_types(claims: record.Claims) -> dict[tuple[str, str], set[str]]:
-    """The types of what is claimed, by parent and class."""
-    found: dict[tuple[str, str], set[str]] = collections.defaultdict(set)
+def _draining(rules: _Rules, resource_class: str, held: _Held) -> str:
+    """Those of the types of which nothing new is given there."""
+    given = {
+        r.mdev_type for r in rules if r.resource_class == resource_class and not r.drain
+    }
+    told = _types(rules, resource_class, held).split(' ')
+    return ' '.join(mdev_type for mdev_type in told if mdev_type not in given)
+
+
+def _held(claims: record.Claims) -> dict[tuple[str, str], _Held]:
+    """How many of each type are claimed, by parent and class."""
+    found: dict[tuple[str, str], _Held] = collections.defaultdict(collections.Counter)
     for claim in claims.claims.values():
         known = claims.mdevs[claim.uuid]
-        found[known.parent, claim.resource_class].add(known.mdev_type)
+        found[known.parent, claim.resource_class][known.mdev_type] += 1
     return found
 
 

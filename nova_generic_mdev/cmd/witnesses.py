@@ -152,12 +152,12 @@ class Look:
         client, run = self.client, self._run
         if client is None:
             return None
-        seen = snapshot or _NOTHING
+        seen, known = snapshot or _NOTHING, claims or record.Claims()
         host = placement.Host(
             policy=run.policy,
-            resolution=policy.resolve(run.policy, seen.parents.values()),
+            resolution=policy.resolve(run.policy, seen.parents.values(), known.drained),
             snapshot=seen,
-            claims=claims or record.Claims(),
+            claims=known,
             published=published or {},
         )
         return self._ask(PLACEMENT, lambda: self._tree(client, host))

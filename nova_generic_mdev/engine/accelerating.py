@@ -67,10 +67,13 @@ def _gift(
 ) -> giving.Gift:
     """What is to be done for one request.
 
+    :raises Draining: its parent is to run empty
     :raises HostError: it cannot be this consumer's, or is not what was asked
     """
     live, claim = snapshot.mdevs.get(ask.uuid), known.claims.get(ask.uuid)
     before = known.mdevs.get(ask.uuid)
+    if claim is None and ask.parent in known.drained:
+        raise exceptions.Draining(ask.parent, ask.mdev_type, 1, parent_drains=True)
     if claim is not None:
         _check_claim(ask, claim, known.mdevs[ask.uuid], consumer)
     if live is None:

@@ -15,6 +15,7 @@ from nova_generic_mdev import record
 from nova_generic_mdev.engine import accelerating
 from nova_generic_mdev.engine import adopting
 from nova_generic_mdev.engine import allocating
+from nova_generic_mdev.engine import draining
 from nova_generic_mdev.engine import giving
 from nova_generic_mdev.engine import keeping
 from nova_generic_mdev.engine import looking
@@ -53,8 +54,6 @@ class Engine:
         if not self._store.exists():
             found = record.all_found(self._host.snapshot(), self._guests() or ())
             self._store.create(found)
-
-    # Looks
 
     def look(self, parents: cabc.Collection[str] | None = None) -> looking.Look:
         """The host and the record, as they were together; see :func:`.look`."""
@@ -243,3 +242,8 @@ class Engine:
         self.start()
         guests = self._guests() or ()
         return adopting.set_origin(self._host, self._store, uuids, origin, guests)
+
+    def set_drained(self, parent: str, *, drained: bool) -> draining.Drained:
+        """Let a parent run empty, or no more; see :func:`.set_drained`."""
+        self.start()
+        return draining.set_drained(self._host, self._store, parent, drained=drained)

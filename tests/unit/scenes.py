@@ -55,12 +55,14 @@ class Scene:
 
     :param parents: available instances by sysname and type; None: unreadable
     :param devices: the physical device of a parent, where it is another
+    :param drained: the parents that are drained
     """
 
     parents: cabc.Mapping[str, cabc.Mapping[str, int | None]]
     mdevs: tuple[Mdev, ...] = ()
     rules: tuple[policy.TypeRule, ...] = (rule(),)
     devices: cabc.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    drained: cabc.Collection[str] = ()
 
     @functools.cached_property
     def snapshot(self) -> model.HostSnapshot:
@@ -117,12 +119,15 @@ class Scene:
                 for uuid, mdev in known
                 if mdev.holder is not None
             },
+            drained=frozenset(f'dev_{name}' for name in self.drained),
         )
 
     @functools.cached_property
     def resolution(self) -> policy.Resolution:
         return policy.resolve(
-            policy.Policy(rules=self.rules), self.snapshot.parents.values()
+            policy.Policy(rules=self.rules),
+            self.snapshot.parents.values(),
+            self.claims.drained,
         )
 
 
@@ -167,4 +172,5 @@ def scenes(draw) -> Scene:
         devices=draw(
             st.dictionaries(st.sampled_from('pqrs'), st.just('dev_p'), max_size=3)
         ),
+        drained=draw(st.sets(st.sampled_from('pqrs'), max_size=2)),
     )

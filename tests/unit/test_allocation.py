@@ -170,6 +170,18 @@ def told(steps):
             id='held-of-a-type-that-drains',
         ),
         pytest.param(
+            Scene(parents={'p': {'t-1': 1}}, mdevs=(HELD,), drained='p'),
+            [request()],
+            ['keep 0'],
+            id='held-on-a-drained-parent',
+        ),
+        pytest.param(
+            Scene(parents={'p': {'t-1': 1}, 'q': {'t-1': 1}}, drained='p'),
+            [request('q')],
+            ['q t-1'],
+            id='on-another-parent-than-the-drained-one',
+        ),
+        pytest.param(
             Scene(
                 parents={'p': {'t-1': 1, 't-2': 4}},
                 mdevs=(HELD,),
@@ -354,24 +366,60 @@ def test_there_is_no_room(scene, requests, left):
             r'served: nothing',
             id='nothing-is-configured',
         ),
-        pytest.param(
-            Scene(parents={'p': {'t-1': 4}}, rules=(rule(drain=True),)),
-            [request()],
-            'drained',
-            id='the-type-drains',
-        ),
-        pytest.param(
-            Scene(parents={'p': {'t-1': 4}}, mdevs=(FOUND,), rules=(rule(drain=True),)),
-            [request()],
-            'drained',
-            id='the-type-drains-and-one-is-idle',
-        ),
     ],
 )
 def test_it_cannot_be_served_here(scene, requests, reason):
     with pytest.raises(exceptions.RequestError, match=reason) as caught:
         plan(scene, *requests)
     assert caught.value.consumer == scenes.CONSUMERS[ME]
+
+
+@pytest.mark.parametrize(
+    ('scene', 'amount', 'parent_drains', 'reason'),
+    [
+        pytest.param(
+            Scene(parents={'p': {'t-1': 4}}, rules=(rule(drain=True),)),
+            1,
+            False,
+            r'dev_p cannot give 1 of t-1: .*\[mdev_t-1\] drain',
+            id='the-type-drains',
+        ),
+        pytest.param(
+            Scene(parents={'p': {'t-1': 4}}, mdevs=(FOUND,), rules=(rule(drain=True),)),
+            1,
+            False,
+            'drain',
+            id='the-type-drains-and-one-is-idle',
+        ),
+        pytest.param(
+            Scene(parents={'p': {'t-1': 4}}, drained='p'),
+            2,
+            True,
+            'dev_p cannot give 2 of t-1: .*"nova-mdev parent undrain dev_p"',
+            id='the-parent-is-drained',
+        ),
+        pytest.param(
+            Scene(parents={'p': {'t-1': 4}}, mdevs=(FOUND,), drained='p'),
+            1,
+            True,
+            'undrain',
+            id='the-parent-is-drained-and-one-is-idle',
+        ),
+        pytest.param(
+            Scene(parents={'p': {'t-1': 4}}, mdevs=(HELD,), drained='p'),
+            2,
+            True,
+            'cannot give 1 of t-1',
+            id='one-more-than-is-held-on-a-drained-parent',
+        ),
+    ],
+)
+def test_nothing_new_lands_on_what_drains(scene, amount, parent_drains, reason):
+    with pytest.raises(exceptions.Draining, match=reason) as caught:
+        plan(scene, request(amount=amount))
+    error = caught.value
+    assert (error.parent, error.parent_drains) == ('dev_p', parent_drains)
+    assert isinstance(error, exceptions.CapacityError)
 
 
 @pytest.mark.parametrize('amount', [0, -1, 2**31])
@@ -526,3 +574,11 @@ def test_what_is_offered_can_be_had(scene, parent):
         if left:
             steps = plan(everybodys, request(parent, resource_class, left))
             assert len(steps) == left
+
+
+@given(scene=scenes.scenes(), requests=REQUESTS)
+def test_whatever_is_asked_nothing_new_lands_on_a_drained_parent(scene, requests):
+    steps = outcome(scene, requests)
+    if steps and isinstance(steps[0], type):
+        return
+    assert all(s.held for s in steps if s.parent in scene.claims.drained)

@@ -857,6 +857,22 @@ def draining(world):
     world.republish()
 
 
+@row('a parent is drained', parent(INFO, K.DRAINING), claims=NOTHING)
+def drained(world):
+    world.drained.add(MTTY)
+    world.republish()
+
+
+@row(
+    'a parent is drained on which nothing is in use',
+    (INFO, K.DRAINING, f'parent {MDPY}'),
+    claims=NOTHING,
+)
+def drained_and_empty(world):
+    world.drained.add(MDPY)
+    world.republish()
+
+
 @row(
     'a type is not configured any more, and still in use',
     parent(INFO, K.DRAINING),
@@ -976,6 +992,21 @@ def test_what_is_left_of_a_drained_type_is_told():
     world = World()
     draining(world)
     assert said(world, K.DRAINING).claims == '2 of mtty-2 in use'
+
+
+@pytest.mark.parametrize(
+    ('damage', 'told'),
+    [
+        (drained, 'drained, 2 of mtty-2 in use'),
+        (drained_and_empty, 'drained, nothing in use'),
+    ],
+)
+def test_what_is_left_of_a_drained_parent_is_told(damage, told):
+    world = World()
+    damage(world)
+    one = said(world, K.DRAINING)
+    assert one.claims == told
+    assert f'"nova-mdev parent undrain {one.subject.name}"' in one.remedy
 
 
 def test_it_does_not_depend_on_the_order_in_which_things_are_listed():

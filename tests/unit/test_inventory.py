@@ -579,6 +579,27 @@ def test_the_formula_holds_for_any_host(scene, recorded, reuse_found):
 
 
 @given(scene=scenes.scenes(), recorded=RECORDED, reuse_found=st.booleans())
+def test_of_a_drained_parent_nothing_is_free(scene, recorded, reuse_found):
+    now = compute(scene, recorded, reuse_found)
+    holdings = inventory.holdings(scene.claims)
+    for parent in scene.claims.drained & now.keys():
+        for resource_class, one in now[parent].items():
+            mine = holdings.get((parent, resource_class), collections.Counter())
+            assert one.usable == mine.total()
+
+
+@given(scene=scenes.scenes(), recorded=RECORDED)
+def test_draining_takes_nothing_from_other_parents(scene, recorded):
+    before = compute(dataclasses.replace(scene, drained=()), recorded)
+    now = compute(scene, recorded)
+    assert now.keys() == before.keys()
+    for parent in now.keys() - scene.claims.drained:
+        assert now[parent].keys() == before[parent].keys()
+        for resource_class, one in now[parent].items():
+            assert one.usable >= before[parent][resource_class].usable
+
+
+@given(scene=scenes.scenes(), recorded=RECORDED, reuse_found=st.booleans())
 def test_publishing_twice_changes_nothing(scene, recorded, reuse_found):
     first = compute(scene, recorded, reuse_found)
     assert compute(scene, totals(first), reuse_found) == first

@@ -67,7 +67,8 @@ def published(
 ) -> dict[str, providers.Current]:
     """What Placement has when all was published."""
     tree = before or {}
-    resolution = policylib.resolve(policy, snapshot.parents.values())
+    parents = snapshot.parents.values()
+    resolution = policylib.resolve(policy, parents, claims.drained)
     known = {mdev.parent for mdev in claims.mdevs.values()} | snapshot.parents.keys()
     told = inventory.compute(
         resolution, snapshot, claims,
@@ -112,6 +113,7 @@ class World:
         self.held: dict[str, dict[str, dict[str, int]]] = {PROVIDER: {}}
         self.unknown: frozenset[str] = frozenset()
         self.published: dict[str, frozenset[str]] = {}
+        self.drained: set[str] = set()
         #: mdevs that libvirt has not heard of, or of whose end
         self.unheard: set[str] = set()
         self.phantoms: dict[str, model.Mdev] = {}
@@ -163,7 +165,9 @@ class World:
 
     @property
     def claims(self) -> record.Claims:
-        return record.Claims(mdevs=self.records, claims=self.claimed)
+        return record.Claims(
+            mdevs=self.records, claims=self.claimed, drained=frozenset(self.drained)
+        )
 
     @property
     def sysfs(self) -> model.HostSnapshot:

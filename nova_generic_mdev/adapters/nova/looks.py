@@ -104,7 +104,9 @@ class Looks:
             parents = None
         with errors.as_novas():
             look = self.engine.look(parents)
-            resolved = policylib.resolve(self.policy, look.snapshot.parents.values())
+            resolved = policylib.resolve(
+                self.policy, look.snapshot.parents.values(), look.claims.drained
+            )
             return publishing.View(
                 policy=self.policy,
                 resolution=resolved,
@@ -123,7 +125,8 @@ class Looks:
         asked = tuple(requests)
         with errors.as_novas():
             present = self.host.snapshot({request.parent for request in asked})
-            resolved = policylib.resolve(self.policy, present.parents.values())
+            drained = self.store.drained()
+            resolved = policylib.resolve(self.policy, present.parents.values(), drained)
             for request in asked:
                 rule = resolved.rule(request.parent, request.resource_class)
                 if rule is not None:

@@ -77,6 +77,9 @@ CREATE INDEX mdevs_parent ON mdevs (parent);
 CREATE INDEX mdevs_type ON mdevs (mdev_type);
 PRAGMA user_version = 2;
 """
+VERSION_3 = VERSION_2.replace("'ready')", "'ready', 'lost')").replace(
+    'user_version = 2', 'user_version = 3'
+)
 MDEVS = [
     (scenes.UUIDS[0], 'größe', 't-1', '[["a", "1"], ["a", "2"]]', 'created', 'sysfs'),
     (scenes.UUIDS[1], 'dev_p', 't-1', '[]', 'found', None),
@@ -108,7 +111,10 @@ def opened(path):
         connection.commit()
 
 
-@pytest.fixture(params=[VERSION_1, VERSION_2], ids=['version 1', 'version 2'])
+VERSIONS = {'version 1': VERSION_1, 'version 2': VERSION_2, 'version 3': VERSION_3}
+
+
+@pytest.fixture(params=VERSIONS.values(), ids=VERSIONS)
 def old(request, state_path):
     """The record of an older release, with rows in each of its tables."""
     state_path.mkdir()
@@ -122,6 +128,10 @@ def old(request, state_path):
             ' VALUES (?, ?, ?, ?, ?)',
             CLAIMS,
         )
+        if request.param is VERSION_3:
+            # Which tells itself what is made again.
+            lost = "UPDATE claims SET state = 'lost' WHERE uuid = ?"
+            connection.execute(lost, (LOST,))
         rows = [(p, t) for p, traits in PUBLISHED.items() for t in traits]
         connection.executemany('INSERT INTO published VALUES (?, ?)', rows)
     return store
@@ -228,11 +238,19 @@ def test_what_fails_in_the_block_does_not_take_it_back(old):
     assert old.load() == expected()
 
 
+def test_a_parent_can_be_drained_then(old):
+    assert old.drained() == frozenset()
+    with old.transaction() as change:
+        change.set_drained('dev_p', drained=True)
+    assert old.drained() == old.load().drained == {'dev_p'}
+
+
 def break_off(state_path):
     """Ended before the last statement, when much has reached the file."""
     old = claims.ClaimStore(state_path, processes.MACHINE)
     statements = schema._FROM_OLDER
     schema._FROM_OLDER = (*statements[:-1], 'SELECT die()')
+    schema._FROM_3 = (*schema._FROM_3, 'SELECT die()')
     connect = sqlite3.connect
 
     def with_death(*args, **kwargs):

@@ -49,6 +49,7 @@ def call(
             # The program adds one each time, and this process goes on.
             root.handlers[:] = handlers
             root.setLevel(level)
+            logging.getLogger('nova_generic_mdev').setLevel(logging.NOTSET)
         out, err = capsys.readouterr()
         return Result(status=status, out=out, err=err)
 

@@ -36,12 +36,12 @@ mdev_class = mtty
 
 PARENT_LIST = [
     'parent', 'address', 'physical_device', 'numa_node', 'mdev_type', 'name',
-    'device_api', 'available_instances', 'existing',
+    'device_api', 'available_instances', 'existing', 'in_use', 'drained',
 ]  # fmt: skip
 DEVICE_LIST = ['uuid', 'parent', 'mdev_type', 'origin', 'consumer', 'state']
 INVENTORY_LIST = [
     'provider', 'parent', 'mdev_type', 'resource_class', 'total', 'reserved',
-    'max_unit', 'traits',
+    'max_unit', 'in_use', 'draining', 'traits',
 ]  # fmt: skip
 TRAITS = [
     'CUSTOM_MDEV_API_VFIO_PCI',
@@ -155,9 +155,9 @@ def test_parent_list(call, samples):
     rows = call(samples, 'parent', 'list', '-f', 'json').rows
     assert [list(row.values()) for row in rows if row['parent'] == 'mtty_mtty'] == [
         ['mtty_mtty', '', 'mtty_mtty', '', 'mtty-1', 'Single port serial', 'vfio-pci',
-         20, 0],
+         20, 0, 0, 'no'],
         ['mtty_mtty', '', 'mtty_mtty', '', 'mtty-2', 'Dual port serial', 'vfio-pci',
-         10, 2],
+         10, 2, 0, 'no'],
     ]  # fmt: skip
 
 
@@ -293,7 +293,8 @@ def test_inventory_list(call, configure, samples):
     command = ['--root-provider=cn1', 'inventory', 'list', '-f', 'json']
     (row,) = call(configure(MTTY), samples, *command).rows
     assert list(row.values()) == [
-        'cn1_mtty_mtty', 'mtty_mtty', 'mtty-2', 'CUSTOM_MTTY', 12, 0, 12, TRAITS
+        'cn1_mtty_mtty', 'mtty_mtty', 'mtty-2', 'CUSTOM_MTTY', 12, 0, 12, 0,
+        '', TRAITS,
     ]  # fmt: skip
 
 
@@ -625,3 +626,24 @@ def test_no_host_to_look_at(call, command, tmp_path):
     result = call(f'--sysfs={tmp_path / "nowhere"}', *command)
     assert (result.status, result.out) == (1, '')
     assert str(tmp_path / 'nowhere') in result.err
+
+
+def test_all_that_the_record_tells_of_an_mdev(call, configure, samples, keep):
+    attributes = (('assign_domain', '1'), ('assign_adapter', '5'))
+    mdev = record.MdevRecord(
+        uuid=A, parent='mtty_mtty', mdev_type='mtty-2', attributes=attributes,
+        origin=record.Origin.CREATED, backend='libvirt',
+    )  # fmt: skip
+    base = [samples, keep([mdev], [claim(A)]), 'device', 'list', '--long', '-f']
+    rows = {row['uuid']: row for row in call(*base, 'json').rows}
+    assert list(rows[A]) == [
+        *DEVICE_LIST,
+        'resource_class', 'owner', 'migration', 'backend', 'attributes',
+    ]  # fmt: skip
+    assert list(rows[A].values())[len(DEVICE_LIST) :] == [
+        'CUSTOM_MTTY', 'placement', '', 'libvirt',
+        ['assign_domain=1', 'assign_adapter=5'],
+    ]  # fmt: skip
+    assert list(rows[B].values())[len(DEVICE_LIST) :] == ['', '', '', '', []]
+    as_csv = call(*base, 'csv').out
+    assert 'assign_domain=1 assign_adapter=5' in as_csv
