@@ -18,6 +18,7 @@ PROBLEM = model.Problem(
 # A spawn that fails so goes to another host; any other does not.
 ELSEWHERE = {
     exceptions.CapacityError('parent', 'type', 2, 1),
+    exceptions.Draining('parent', 'type', 1, parent_drains=True),
     exceptions.RequestError(UUID, 'parent', 'VGPU', 'no rule serves it'),
 }
 # nova-compute does not start.
