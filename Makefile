@@ -13,6 +13,8 @@ BIN := .venv/bin
 # What the tests start must be this tree's nova-mdev.
 IN_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 
+IN_CLOUD := PATH="$(CURDIR)/.venv-cloud/bin:$$PATH"
+
 # The series of Nova that is tested with.
 RELEASE := 34
 # $(call nova,ARGUMENTS,NAME): tests that need Nova; TESTS filters them by name,
@@ -71,6 +73,18 @@ test-system: venv ## Run what needs a real kernel, in an emulated machine
 .PHONY: demo
 demo: venv ## Show the main job, step by step, in an emulated machine
 	@$(IN_VENV) python -m tests.system.demo $(ARGS)
+
+.PHONY: cloud-venv
+cloud-venv: ## Make .venv-cloud, with the services of a cloud and its clients
+	@PYTHON="$(PYTHON)" tools/cloud-venv
+
+.PHONY: cloud
+cloud: cloud-venv ## Start a cloud with two compute hosts; see CONTRIBUTING.rst
+	@$(IN_CLOUD) python -m tests.cloud start $(ARGS)
+
+.PHONY: test-cloud
+test-cloud: cloud-venv ## Run what users and operators do, in such a cloud
+	$(IN_CLOUD) python -m pytest -W ignore tests/cloud $(ARGS)
 
 .PHONY: lint
 lint: venv ## Check style, types and import boundaries

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making the guests' files: the firmware ROM and the Linux initramfs.
+"""Making the guests' files: the firmware ROM, the same as a disk, and the Linux
+initramfs.
 
 Only standard library: the machine's builder uses this on bare Python.
 """
@@ -15,8 +16,20 @@ from tests.system.machine import host
 HERE = Path(__file__).parent
 ROM_SIZE = 0x10000
 ROM = 'firmware.rom'
+DISK = 'firmware.raw'
+DISK_SIZE = 1 << 20
+_SECTOR = 512
 SOURCES = [
-    HERE / name for name in ('start.S', 'firmware.c', 'firmware.lds', 'linux-init')
+    HERE / name
+    for name in (
+        'start.S',
+        'firmware.c',
+        'reset.S',
+        'firmware.lds',
+        'boot.S',
+        'disk.lds',
+        'linux-init',
+    )
 ]
 
 _COMPILE = (
@@ -46,15 +59,39 @@ def build_firmware(directory: Path) -> Path:
     :returns: the ROM, 64 KiB.
     :raises StepFailed: it does not compile.
     """
-    elf = directory / 'firmware.elf'
-    start, main, script, _ = SOURCES
-    host.run([*_COMPILE, script, '-o', elf, start, main])
+    elf = _compile(directory, 'firmware.lds', 'reset.S')
     rom = directory / ROM
     host.run([*_EXTRACT, '-j.text', '-j.enter', '-j.reset', elf, rom])
     elf.unlink()
     if rom.stat().st_size != ROM_SIZE:
         raise errors.RecipeOutdated(f'the ROM has {rom.stat().st_size} bytes')
     return rom
+
+
+def build_disk(directory: Path) -> Path:
+    """Compile the same guest as a disk that any PC boots.
+
+    :returns: the disk, raw, 1 MiB.
+    :raises StepFailed: it does not compile.
+    """
+    elf = _compile(directory, 'disk.lds', 'boot.S')
+    disk = directory / DISK
+    parts = []
+    for section in ('.boot', '.text'):
+        host.run([*_EXTRACT, f'-j{section}', elf, disk])
+        parts.append(disk.read_bytes())
+    elf.unlink()
+    if len(parts[0]) != _SECTOR:
+        raise errors.RecipeOutdated(f'the boot sector has {len(parts[0])} bytes')
+    disk.write_bytes(b''.join(parts).ljust(DISK_SIZE, b'\0'))
+    return disk
+
+
+def _compile(directory: Path, script: str, entry: str) -> Path:
+    elf = directory / 'firmware.elf'
+    sources = [HERE / name for name in (entry, 'start.S', 'firmware.c')]
+    host.run([*_COMPILE, HERE / script, '-o', elf, *sources])
+    return elf
 
 
 def lay_out_linux(busybox: Path, directory: Path) -> None:

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest that is nothing but its firmware. It finds the kernel's sample
- * devices on PCI bus 0 (QEMU machine "pc"), talks to each, and says on COM1
- * what came back. Then it idles and repeats the echo once in half a second,
- * so that a save or a migration can be seen to carry it on.
+ * A guest that is nothing but its firmware, or nothing but a boot sector's
+ * load. It finds the kernel's sample devices on PCI bus 0 (QEMU machine "pc"),
+ * talks to each, and says on COM1 what came back. Then it idles and repeats the
+ * echo once in half a second, so that a save or a migration can be seen to
+ * carry it on. A line that is typed on COM1 goes through each port, too.
  *
  * The output is read by programs; firmware lines begin with "guest: ".
  */
@@ -55,6 +56,8 @@ volatile u32 ticks;
 static u32 interrupt_table[512];
 static u16 ports[MAX_PORTS];
 static u32 port_count;
+static char typed[MAX_BURST + 1];
+static u32 typed_count;
 static u32 next_io, next_memory;
 
 static inline void outb(u16 port, u8 value)
@@ -203,19 +206,32 @@ static void set_up_port(u16 base)
 	outb(base + UART_SCRATCH, 0xa0 + port_count);
 }
 
+/* Where a BAR is: where the BIOS put it, or where we do when there is none. */
+static u32 place(int slot, int bar, u32 size, u32 *next)
+{
+	u32 now = pci_read(slot, bar);
+	u32 base = now & (now & 1 ? ~3u : ~15u);
+
+	if (!base) {
+		base = (*next + size - 1) & -size;
+		*next = base + size;
+		pci_write(slot, bar, base);
+	}
+	return base;
+}
+
 static void set_up_serial(int slot)
 {
 	int bar;
+	u16 base;
 
 	for (bar = PCI_BAR0; bar < PCI_BAR0 + 8; bar += 4) {
-		pci_write(slot, bar, 0xffffffff);
 		if (!(pci_read(slot, bar) & 1) || port_count == MAX_PORTS)
 			continue;
-		pci_write(slot, bar, next_io);
+		base = place(slot, bar, 8, &next_io);
 		pci_write(slot, PCI_COMMAND, PCI_COMMAND_IO);
-		set_up_port(next_io);
-		ports[port_count++] = next_io;
-		next_io += 8;
+		set_up_port(base);
+		ports[port_count++] = base;
 	}
 }
 
@@ -275,15 +291,13 @@ static void try_framebuffer(int slot)
 {
 	const u32 pattern = 0x11223344;
 	volatile u32 *pixels;
-	u32 size, got;
+	u32 size, got, before = pci_read(slot, PCI_BAR0);
 
 	pci_write(slot, PCI_BAR0, 0xffffffff);
 	size = -(pci_read(slot, PCI_BAR0) & ~15u);
-	next_memory = (next_memory + size - 1) & -size;
-	pci_write(slot, PCI_BAR0, next_memory);
+	pci_write(slot, PCI_BAR0, before);
+	pixels = (volatile u32 *)place(slot, PCI_BAR0, size, &next_memory);
 	pci_write(slot, PCI_COMMAND, PCI_COMMAND_MEMORY);
-	pixels = (volatile u32 *)next_memory;
-	next_memory += size;
 	pixels[0] = 0;
 	pixels[size / 4 - 1] = ~pattern;
 	pixels[0] = pattern;
@@ -335,9 +349,32 @@ static void tick(u32 number)
 	put("\n");
 }
 
+/* Pass a line that was typed on COM1 through each port. */
+static void take_typed(void)
+{
+	u32 i;
+	char c;
+
+	while (inb(COM1 + UART_LSR) & UART_LSR_READY) {
+		c = inb(COM1 + UART_DATA);
+		if (c != '\r' && c != '\n') {
+			if (typed_count < MAX_BURST)
+				typed[typed_count++] = c;
+			continue;
+		}
+		typed[typed_count] = 0;
+		for (i = 0; typed_count && i < port_count; i++) {
+			put("guest: typed");
+			put_echo(ports[i], typed);
+			put("\n");
+		}
+		typed_count = 0;
+	}
+}
+
 void guest_main(void)
 {
-	u32 number;
+	u32 number, i;
 	int slot;
 
 	next_io = FIRST_IO;
@@ -349,7 +386,10 @@ void guest_main(void)
 	try_ports();
 	put("guest: done\n");
 	for (number = 1; ; number++) {
-		wait_ticks(TICKS_A_SECOND / 2);
+		for (i = 0; i < TICKS_A_SECOND / 2; i++) {
+			wait_ticks(1);
+			take_typed();
+		}
 		tick(number);
 	}
 }

@@ -1,53 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the reset vector to C: 16-bit code switches to flat 32-bit protected
- * mode. There is no stack, no interrupt and no firmware service before that.
+ * The first 32-bit code, wherever the guest was loaded from, and its interrupt
+ * handlers. A reset keeps what was in RAM, so variables are made zero here.
  */
 
 #define RAM_STACK_TOP	0x7000
-#define CODE_SELECTOR	0x08
 #define DATA_SELECTOR	0x10
-#define CR0_PROTECTED	0x01
 #define PIC1_COMMAND	0x20
 #define PIC_END_OF_INT	0x20
 
-	/* The processor fetches its first instruction here: 16 bytes below 4 GiB. */
-	.section .reset, "ax"
-	.code16
-	.globl	reset
-reset:
-	jmp	enter
-	.balign	16, 0xff
-
-	.section .enter, "ax"
-	.code16
-enter:
-	cli
-	lgdtl	%cs:gdt_pointer_offset	/* CS is based at the ROM's begin */
-	movl	%cr0, %eax
-	orb	$CR0_PROTECTED, %al
-	movl	%eax, %cr0
-	ljmpl	$CODE_SELECTOR, $protected
-
-	.balign	8
-gdt:
-	.quad	0
-	.quad	0x00cf9b000000ffff	/* code: base 0, limit 4 GiB */
-	.quad	0x00cf93000000ffff	/* data: base 0, limit 4 GiB */
-gdt_end:
-	.globl	gdt_pointer
-gdt_pointer:
-	.word	gdt_end - gdt - 1
-	.long	gdt
-
-	.text
+	.section .text.start, "ax"
 	.code32
+	.globl	protected
 protected:
 	movw	$DATA_SELECTOR, %ax
 	movw	%ax, %ds
 	movw	%ax, %es
 	movw	%ax, %ss
 	movl	$RAM_STACK_TOP, %esp
+	cld
+	movl	$variables_begin, %edi
+	movl	$variables_size, %ecx
+	xorl	%eax, %eax
+	rep stosb
 	call	guest_main
 halt:
 	hlt

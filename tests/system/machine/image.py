@@ -78,14 +78,16 @@ _MASKED = (
 def build_image(work: Path, needs: Mapping[str, Path]) -> None:
     """Fill a directory with the disk, the kernel and the initramfs."""
     tree, overlay = work / 'tree', work / 'overlay'
-    roots.unpack(needs['root'] / 'root.tar', tree)
+    # Other kinds of machine have other names for these two.
+    of = {name.rpartition('-')[2]: path for name, path in needs.items()}
+    roots.unpack(of['root'] / 'root.tar', tree)
     try:
-        _check_versions(tree, needs['modules'])
+        _check_versions(tree, of['modules'])
         shutil.copytree(OVERLAY, overlay, symlinks=True)
         _add_units(overlay)
-        _add_modules(overlay, needs['modules'], roots.kernel_version(tree))
+        _add_modules(overlay, of['modules'], roots.kernel_version(tree))
         _add_guests(overlay, work, tree)
-        shutil.copytree(needs['wheels'], overlay / 'wheels')
+        shutil.copytree(of['wheels'], overlay / 'wheels')
         _apply(overlay, tree)
         _make_initramfs(work, tree)
         _make_disk(work, tree)

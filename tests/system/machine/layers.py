@@ -14,6 +14,7 @@ image    root, modules, wheels, guests  overlay, guests, recipe
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from pathlib import Path
@@ -33,15 +34,27 @@ REPOSITORY = Path(__file__).parents[3]
 _PLATFORM = {'suite': roots.SUITE, 'architecture': roots.ARCHITECTURE}
 
 
-def image_layer(requirements: str) -> cache.Layer:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A machine for something that needs more than ours.
+
+    :param name: goes before the names of the layers that differ.
+    :param requirements: more for its Python.
+    :param packages: more of the distribution's.
+    """
+
+    name: str = ''
+    requirements: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+PLAIN = Kind()
+
+
+def image_layer(requirements: str, kind: Kind = PLAIN) -> cache.Layer:
     """The image with what a requirements list asks for."""
-    root = cache.Layer(
-        name='root',
-        inputs={**_PLATFORM, **_recipe(roots), 'of': ' '.join(roots.ROOT_PACKAGES)},
-        build=roots.build_root,
-    )
     return cache.Layer(
-        name='image',
+        name=f'{kind.name}image',
         inputs={
             **_recipe(image, guest_build),
             'init': cache.digest(image.INIT),
@@ -49,7 +62,18 @@ def image_layer(requirements: str) -> cache.Layer:
             'guests': cache.digest(*guest_build.SOURCES),
         },
         build=image.build_image,
-        needs=(root, _modules_layer(), _wheels_layer(requirements)),
+        needs=(_root_layer(kind), _modules_layer(), _wheels_layer(requirements, kind)),
+    )
+
+
+def _root_layer(kind: Kind) -> cache.Layer:
+    packages = (*roots.ROOT_PACKAGES, *kind.packages)
+    return cache.Layer(
+        name=f'{kind.name}root',
+        inputs={**_PLATFORM, **_recipe(roots), 'of': ' '.join(packages)},
+        build=lambda work, _needs: roots._bootstrap(
+            work / 'root.tar', packages, hooks=[roots._CLEAN]
+        ),
     )
 
 
@@ -68,11 +92,12 @@ def _modules_layer() -> cache.Layer:
     )
 
 
-def _wheels_layer(requirements: str) -> cache.Layer:
+def _wheels_layer(requirements: str, kind: Kind) -> cache.Layer:
+    wanted = requirements + ''.join(f'{one}\n' for one in kind.requirements)
     return cache.Layer(
-        name='wheels',
-        inputs={**_recipe(wheels), 'python': wheels.PYTHON, 'of': requirements},
-        build=lambda work, _needs: wheels.build_wheels(work, requirements),
+        name=f'{kind.name}wheels',
+        inputs={**_recipe(wheels), 'python': wheels.PYTHON, 'of': wanted},
+        build=lambda work, _needs: wheels.build_wheels(work, wanted),
     )
 
 
@@ -83,15 +108,18 @@ def _recipe(*sources: ModuleType) -> dict[str, str]:
 
 @functools.cache
 def obtain_image(
-    requirements: Path = REPOSITORY / wheels.LIST, root: Path | None = None
+    requirements: Path = REPOSITORY / wheels.LIST,
+    root: Path | None = None,
+    kind: Kind = PLAIN,
 ) -> Path:
     """The directory of the image, built if need be.
 
     :param requirements: the list of what the image's Python is to have.
     :param root: where the cache is; by default the user's.
+    :param kind: for what; by default nothing but ours.
     :raises MachineError: it cannot be built here.
     """
-    layer = image_layer(wheels.requirements(requirements))
+    layer = image_layer(wheels.requirements(requirements), kind)
     store = cache.Cache(root)
     if not store.path(layer).exists():
         packages.ensure(packages.TO_BUILD)

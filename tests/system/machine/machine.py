@@ -16,13 +16,16 @@ from typing import Any
 from tests.system.machine import access
 from tests.system.machine import agent
 from tests.system.machine import errors
+from tests.system.machine import identity
 from tests.system.machine import layers
 from tests.system.machine import network
 from tests.system.machine import packages
 from tests.system.machine import progress
 from tests.system.machine import qemu
+from tests.system.machine import staying
 
 CONSOLE_LINES = 25
+_FOUND_TIMEOUT = 60.0
 _NAME = re.compile(r'[a-z][a-z0-9-]{0,30}\Z')
 
 
@@ -115,11 +118,31 @@ class Machine(access.Access):
 
     def stop(self) -> None:
         """Power off at once and forget the disk. Stopping twice is fine."""
-        self._power_off()
-        atexit.unregister(self.stop)
+        self.power_off()
         if self.directory is not None:
             shutil.rmtree(self.directory)
             self.directory = None
+
+    def leave(self) -> dict[str, Any]:
+        """Let it run on without this program; for `found`, maybe in another one."""
+        assert self.directory is not None
+        known = self._running().identity
+        self._forget()
+        return staying.pack(self._settings(self.directory), known)
+
+    @classmethod
+    def found(cls, left: dict[str, Any]) -> Machine:
+        """A machine that `leave` let run on, or that has ended since."""
+        settings, known = staying.unpack(left)
+        machine = cls(settings.name, built=settings.image)
+        machine.directory = settings.directory
+        machine._wanted = staying.wanted(settings)
+        machine._process = qemu.Process(settings, known)
+        path = settings.directory / qemu.AGENT_SOCKET
+        machine._agent = agent.Agent(path, machine.check)
+        if known.alive():
+            machine._agent.connect(_FOUND_TIMEOUT)
+        return machine
 
     def reboot(self, timeout: float = 180.0, *, clean: bool = True) -> None:
         """Start again with the same disk.
@@ -136,13 +159,18 @@ class Machine(access.Access):
                 raise errors.TimedOut(
                     f'{self.name} shuts down', timeout, self.console_tail()
                 )
-        self._power_off()
+        self.power_off()
         self._start(timeout, libvirt=True)
+
+    @property
+    def identity(self) -> identity.Identity:
+        """Its QEMU, as a process."""
+        return self._running().identity
 
     @property
     def pid(self) -> int:
         """The process id of its QEMU."""
-        return self._running().pid
+        return self.identity.pid
 
     def __enter__(self) -> Machine:
         return self.start()
@@ -187,12 +215,14 @@ class Machine(access.Access):
             # Short, since a socket's path is, and on a disk, not in memory.
             name = tempfile.mkdtemp(prefix=f'mdev-{self.name}-', dir='/var/tmp')
             self.directory = Path(name)
-        settings = qemu.Settings(
-            image=self._built, directory=self.directory, **self._wanted
-        )
+        settings = self._settings(self.directory)
         if fresh:
             qemu.create_overlay(settings)
         return settings
+
+    def _settings(self, directory: Path) -> qemu.Settings:
+        assert self._built is not None
+        return qemu.Settings(image=self._built, directory=directory, **self._wanted)
 
     def _wait_for_libvirt(self, timeout: float) -> None:
         self.wait_for(
@@ -202,13 +232,17 @@ class Machine(access.Access):
             pause=0.3,
         )
 
-    def _power_off(self) -> None:
-        if self._agent is not None:
-            self._agent.close()
-            self._agent = None
+    def power_off(self) -> None:
+        """Power off at once; `start` finds the disk as it is."""
         if self._process is not None:
             self._process.stop()
-            self._process = None
+        self._forget()
+
+    def _forget(self) -> None:
+        atexit.unregister(self.stop)
+        if self._agent is not None:
+            self._agent.close()
+        self._agent = self._process = None
 
     def check(self) -> None:
         reason = self._running().ending()

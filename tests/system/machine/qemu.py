@@ -6,11 +6,11 @@ from __future__ import annotations
 import dataclasses
 import signal
 import subprocess
-import time
 import uuid
 from pathlib import Path
 
 from tests.system.machine import host
+from tests.system.machine import identity
 from tests.system.machine import image
 from tests.system.machine import network
 
@@ -112,46 +112,53 @@ def _network(place: network.Place | None) -> list[str]:
 
 
 class Process:
-    """A running QEMU, known by the process that we started."""
+    """A running QEMU, known by the process that we started.
 
-    def __init__(self, settings: Settings) -> None:
+    :param identity: one that was started before; by default one is started.
+    """
+
+    def __init__(
+        self, settings: Settings, known: identity.Identity | None = None
+    ) -> None:
         self._log = settings.directory / LOG
+        self._child: subprocess.Popen[bytes] | None = None
+        if known is None:
+            self._child = self._start(settings)
+            known = identity.Identity.of(self._child.pid)
+        self.identity = known
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.identity.pid
+
+    def ending(self) -> str | None:
+        """How it ended, in words; None while it runs."""
+        status = self._child.poll() if self._child else None
+        if status is None and self.identity.alive():
+            return None
+        said = self._log.read_text(errors='replace').strip().splitlines()[-5:]
+        how = 'its end' if status is None else f'exit status {status}'
+        if status is not None and status < 0:
+            how = f'signal {signal.Signals(-status).name}'
+        return f'QEMU ended with {how}' + ''.join(f'\n{line}' for line in said)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for its end; whether it came."""
+        return self.identity.wait(timeout)
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """End it: the machine sees the power go."""
+        self.identity.end(timeout)
+        if self._child:
+            self._child.wait()
+
+    def _start(self, settings: Settings) -> subprocess.Popen[bytes]:
         with self._log.open('ab') as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 command(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def ending(self) -> str | None:
-        """How it ended, in words; None while it runs."""
-        status = self._process.poll()
-        if status is None:
-            return None
-        said = self._log.read_text(errors='replace').strip().splitlines()[-5:]
-        how = f'exit status {status}'
-        if status < 0:
-            how = f'signal {signal.Signals(-status).name}'
-        return f'QEMU ended with {how}' + ''.join(f'\n{line}' for line in said)
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for its end; whether it came."""
-        deadline = time.monotonic() + timeout
-        while self._process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return self._process.poll() is not None
-
-    def stop(self, timeout: float = 10.0) -> None:
-        """End it: the machine sees the power go."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            if not self.wait(timeout):
-                self._process.kill()
-        self._process.wait()

@@ -3,6 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
+import signal
+import struct
+import subprocess
 import uuid
 from pathlib import Path
 
@@ -12,12 +18,14 @@ from tests.system.guest import build
 from tests.system.guest import domain
 from tests.system.machine import errors
 from tests.system.machine import host
+from tests.system.machine import identity
 from tests.system.machine import layers
 from tests.system.machine import mirrors
 from tests.system.machine import modules
 from tests.system.machine import network
 from tests.system.machine import packages
 from tests.system.machine import qemu
+from tests.system.machine import staying
 from tests.system.machine import wheels
 
 
@@ -213,6 +221,29 @@ def test_two_machines_of_a_network_meet() -> None:
     assert (first.address, second.address) == ('192.168.77.11', '192.168.77.12')
 
 
+def test_what_is_left_running_is_found_as_it_was() -> None:
+    with network.Network('one', 'two') as net:
+        made = dataclasses.replace(settings(net.place('two')), services=(5000,))
+    known = identity.Identity.of(os.getpid())
+    left = json.loads(json.dumps(staying.pack(made, known)))
+    assert staying.unpack(left) == (made, known)
+
+
+def test_a_process_is_known_by_more_than_its_number() -> None:
+    ours = identity.Identity.of(os.getpid())
+    assert ours.alive()
+    assert not dataclasses.replace(ours, begun=ours.begun - 1).alive()
+
+
+def test_a_process_that_nobody_waits_for_has_ended() -> None:
+    child = subprocess.Popen(['sleep', '60'], start_new_session=True)
+    known = identity.Identity.of(child.pid)
+    assert known.alive()
+    known.end(timeout=20)
+    assert not known.alive()
+    assert child.wait() == -signal.SIGTERM
+
+
 # ---- guests ----
 
 
@@ -224,6 +255,19 @@ def test_firmware_is_a_rom_that_starts_at_its_reset_vector(tmp_path: Path) -> No
     assert len(rom) == build.ROM_SIZE
     assert rom[-16] in {0xE9, 0xEB}  # a jump
     assert b'guest: firmware up' in rom
+
+
+def test_the_same_guest_is_a_disk_that_a_bios_boots(tmp_path: Path) -> None:
+    missing = packages.missing({'gcc': 'gcc', 'objcopy': 'binutils'})
+    if missing:
+        pytest.skip(f'no compiler here: {missing}')
+    disk = build.build_disk(tmp_path).read_bytes()
+    assert len(disk) == build.DISK_SIZE
+    assert disk[510:512] == b'\x55\xaa'
+    # A sector that ends like this, and has no partition, is refused by Glance.
+    begin, length = struct.unpack('<II', disk[454:462])
+    assert (begin, begin + length) == (1, build.DISK_SIZE // 512)
+    assert b'guest: firmware up' in disk[512:]
 
 
 def test_domains_have_the_devices_that_they_are_given() -> None:

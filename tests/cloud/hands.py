@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users and operators do with servers, and the wait until it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.cloud import operators
+from tests.cloud import seeing
+from tests.cloud import settings
+from tests.cloud.cloud import Cloud
+from tests.system.guest import build
+
+_PATIENCE = 400.0
+IMAGE = 'firmware'
+_UP = 'guest: firmware up'
+# Of a flavor: extra specs. Each has the smallest guest that boots.
+FLAVORS = {
+    'mtty': {'resources:CUSTOM_MTTY': '1'},
+    'mtty-dual': {'resources:CUSTOM_MTTY_DUAL': '1'},
+    'mtty-on-pci': {
+        'resources:CUSTOM_MTTY_PCI': '1',
+        'trait:CUSTOM_ON_PCI': 'required',
+    },
+    'mtty-two': {'resources:CUSTOM_MTTY': '2'},
+    'mtty-and-display': {'resources1:CUSTOM_MTTY': '1', 'resources2:VGPU': '1',
+                         'group_policy': 'none'},
+}  # fmt: skip
+
+
+class Hands:
+    """An operator's hands, and those of users.
+
+    :param cloud: theirs.
+    """
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.api = cloud.client(settings.ADMIN)
+        self.placement = operators.Placement(cloud.place)
+
+    # ---- prepare ----
+
+    def upload(self, directory: Path) -> None:
+        """Give Glance the guest's disk, and Nova the flavors, once."""
+        if not self.api.image.find_image(IMAGE):
+            self.api.create_image(
+                IMAGE,
+                filename=str(build.build_disk(directory)),
+                disk_format='raw',
+                container_format='bare',
+                visibility='public',
+                # It does not listen to the power button.
+                os_shutdown_timeout='2',
+                wait=True,
+            )
+        known = {flavor.name for flavor in self.api.compute.flavors()}
+        for name, specs in FLAVORS.items():
+            if name not in known:
+                flavor = self.api.compute.create_flavor(
+                    name=name, ram=64, vcpus=1, disk=1
+                )
+                self.api.compute.create_flavor_extra_specs(flavor, specs)
+
+    # ---- do ----
+
+    def boot(self, flavor: str, host: str | None = None) -> str:
+        """A new server, once it is active; returns its uuid."""
+        where = {'host': host} if host else {}
+        server = self.api.compute.create_server(
+            name=f'{flavor}-{int(time.time())}',
+            flavor_id=self.api.compute.find_flavor(flavor).id,
+            image_id=self.api.image.find_image(IMAGE).id,
+            networks='none',
+            **where,
+        )
+        self.until(server.id, 'ACTIVE')
+        return str(server.id)
+
+    def delete(self, server: str) -> None:
+        """Delete a server, and wait until Nova has forgotten it."""
+        self.api.compute.delete_server(server, ignore_missing=True)
+        self.wait('the server is gone', lambda: self._is_gone(server))
+
+    def act(self, server: str, **action: Any) -> None:
+        """One action of the API, as it is named there."""
+        self.api.compute.post(
+            f'/servers/{server}/action', json=action
+        ).raise_for_status()
+
+    def until(self, server: str, status: str) -> None:
+        """Wait for a server's status; an error ends the wait."""
+
+        def probe() -> bool:
+            one = self.show(server)
+            if one.status == 'ERROR' != status:
+                raise AssertionError(f'server {server}: {one.fault}')
+            return bool(one.status == status and one.task_state is None)
+
+        self.wait(f'{server} is {status}', probe)
+
+    def wait(self, what: str, probe: Callable[[], object]) -> None:
+        """Wait until something is so.
+
+        :raises AssertionError: it never is.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while not probe():
+            assert time.monotonic() < deadline, f'{what}: not in {_PATIENCE:g} s'
+            time.sleep(1)
+
+    # ---- hosts ----
+
+    def wait_until_up(self, host: str) -> None:
+        """Wait until a host's nova-compute has reported since now."""
+        began = self._reported(host)
+        self.wait(f'{host} reports', lambda: self._reported(host) != began)
+
+    def reboot_host(self, host: str) -> None:
+        """Reboot a machine in order, and wait until Nova has it again."""
+        self.cloud.hosts[host].reboot(timeout=_PATIENCE)
+        self.wait_until_up(host)
+
+    def cut_off(self, host: str) -> None:
+        """Take a machine's power, and tell Nova that it is gone."""
+        self.cloud.hosts[host].power_off()
+        self._force_down(host, down=True)
+
+    def bring_back(self, host: str) -> None:
+        """Give it its power again, and tell Nova."""
+        self.cloud.hosts[host].start(timeout=_PATIENCE)
+        self._force_down(host, down=False)
+        self.wait_until_up(host)
+
+    # ---- look ----
+
+    def show(self, server: str) -> Any:
+        """A server, as the API shows it."""
+        return self.api.compute.get_server(server)
+
+    def host(self, server: str) -> Any:
+        """The machine that a server is on."""
+        return self.cloud.hosts[self.show(server).compute_host]
+
+    def console(self, server: str) -> str:
+        """What the server's console shows."""
+        told = self.api.compute.get_server_console_output(server)
+        return str(told['output'])
+
+    def wait_for_echo(self, server: str, ports: int, before: str = '') -> None:
+        """Wait until each serial port of a server's devices has echoed.
+
+        :param before: what the console showed before the guest was started anew.
+        """
+
+        def probe() -> bool:
+            told = self.console(server)
+            # Nova keeps the log through some starts and begins it anew at others.
+            is_new = told.count(_UP) > before.count(_UP) or len(told) < len(before)
+            last = told.rpartition(_UP)[2]
+            if not is_new or 'guest: done' not in last:
+                return False
+            assert 'WRONG' not in last, last
+            return last.count('guest: echo') == ports
+
+        self.wait(f'{ports} port(s) of {server} echo', probe)
+
+    def check(self, server: str) -> list[seeing.Device]:
+        """That Placement, libvirt and the kernel agree; returns the devices."""
+        host = self.host(server)
+        uuids = seeing.in_guest(host, server)
+        devices = seeing.allocated(self.placement, server)
+        assert seeing.in_kernel(host, uuids) == devices
+        return devices
+
+    def check_nothing_left(self) -> None:
+        """That no host has a guest, a device, or an allocation of one."""
+        for name, host in self.cloud.hosts.items():
+            assert seeing.used(self.placement, name) == {}
+            assert seeing.guests(host) == set()
+            assert seeing.mdevs(host) == set()
+
+    def _service(self, host: str) -> Any:
+        (one,) = self.api.compute.services(host=host, binary='nova-compute')
+        return one
+
+    def _reported(self, host: str) -> Any:
+        return self._service(host).updated_at
+
+    def _force_down(self, host: str, *, down: bool) -> None:
+        self.api.compute.update_service_forced_down(
+            self._service(host), host, 'nova-compute', down
+        )
+
+    def _is_gone(self, server: str) -> bool:
+        found = self.api.compute.find_server(server, ignore_missing=True)
+        assert found is None or found.status != 'ERROR', found.fault
+        return found is None

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers that go from one host to the other, and their devices with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cloud import seeing
+from tests.cloud.hands import Hands
+
+HERE, THERE = 'compute1', 'compute2'
+
+
+def _one(host: str) -> list[seeing.Device]:
+    return [(f'{host}_mtty_mtty', 'CUSTOM_MTTY')]
+
+
+@pytest.fixture
+def server(hands: Hands) -> Iterator[str]:
+    """A server with one device, on the first host."""
+    server = hands.boot('mtty', HERE)
+    hands.wait_for_echo(server, 1)
+    yield server
+    hands.delete(server)
+    hands.check_nothing_left()
+
+
+def test_cold_migration(hands: Hands, server: str) -> None:
+    before = hands.console(server)
+    hands.act(server, migrate={'host': THERE})
+    hands.until(server, 'VERIFY_RESIZE')
+    # The migration holds what the server has left behind.
+    assert seeing.used(hands.placement, HERE) == {'CUSTOM_MTTY': 1}
+    hands.wait_for_echo(server, 1, before)
+    assert hands.check(server) == _one(THERE)
+    hands.act(server, confirmResize=None)
+    hands.until(server, 'ACTIVE')
+    assert seeing.used(hands.placement, HERE) == {}
+    assert seeing.mdevs(hands.cloud.hosts[HERE]) == set()
+
+
+def test_resize_and_revert(hands: Hands, server: str) -> None:
+    before = hands.console(server)
+    flavor = hands.api.compute.find_flavor('mtty-two').id
+    hands.act(server, resize={'flavorRef': flavor})
+    hands.until(server, 'VERIFY_RESIZE')
+    hands.wait_for_echo(server, 2, before)
+    assert len(hands.check(server)) == 2
+    hands.act(server, revertResize=None)
+    hands.until(server, 'ACTIVE')
+    hands.wait_for_echo(server, 1, before)
+    assert hands.check(server) == _one(HERE)
+    assert seeing.mdevs(hands.cloud.hosts[THERE]) == set()
+
+
+def test_live_migration(hands: Hands, server: str) -> None:
+    before = hands.console(server)
+    hands.act(server, **{'os-migrateLive': {'host': THERE, 'block_migration': 'auto'}})
+    hands.wait('it is there', lambda: hands.show(server).compute_host == THERE)
+    hands.until(server, 'ACTIVE')
+    assert hands.check(server) == _one(THERE)
+    assert seeing.mdevs(hands.cloud.hosts[HERE]) == set()
+    # It goes on where it was: it is not started anew, and its device answers.
+    hands.wait('it ticks on', lambda: 'guest: tick' in hands.console(server))
+    after = hands.console(server)
+    assert 'guest: firmware up' not in after.removeprefix(before)
+    assert 'WRONG' not in after
+
+
+def test_reboot_of_the_host(hands: Hands, server: str) -> None:
+    devices = hands.check(server)
+    uuids = seeing.in_guest(hands.cloud.hosts[HERE], server)
+    hands.reboot_host(HERE)
+    assert seeing.mdevs(hands.cloud.hosts[HERE]) == set(uuids)
+    hands.until(server, 'SHUTOFF')
+    hands.act(server, **{'os-start': None})
+    hands.until(server, 'ACTIVE')
+    hands.wait_for_echo(server, 1)
+    assert hands.check(server) == devices
+
+
+def test_evacuation_when_a_host_is_cut_off(hands: Hands, server: str) -> None:
+    hands.cut_off(HERE)
+    hands.act(server, evacuate={'host': THERE})
+    hands.until(server, 'ACTIVE')
+    hands.wait_for_echo(server, 1)
+    assert hands.check(server) == _one(THERE)
+    hands.bring_back(HERE)
+    # Its nova-compute learns what went, and puts that right.
+    hands.wait('it is put right', lambda: not seeing.mdevs(hands.cloud.hosts[HERE]))
