@@ -41,6 +41,11 @@ class Reuse:
     resource_class: str
     held: bool = False
 
+    @property
+    def why(self) -> str:
+        """Why this one."""
+        return 'it has it already' if self.held else 'it was idle there'
+
 
 @model.value
 class Create:
@@ -56,6 +61,13 @@ class Create:
     def held(self) -> bool:
         """Whether the consumer has the claim already."""
         return self.uuid is not None
+
+    @property
+    def why(self) -> str:
+        """Why one is made."""
+        return (
+            'it was claimed, and is not there' if self.held else 'none was idle there'
+        )
 
 
 Step = Reuse | Create

@@ -57,10 +57,14 @@ def freeze(values: cabc.Mapping[_K, _V]) -> cabc.Mapping[_K, _V]:
 
 
 class Severity(enum.StrEnum):
-    """How bad a problem is; an error makes ``config check`` exit 1."""
+    """How bad a problem is; an error makes ``config check`` exit 1.
+
+    ``info`` is none: it is good to know.
+    """
 
     ERROR = 'error'
     WARNING = 'warning'
+    INFO = 'info'
 
 
 @value

@@ -43,6 +43,16 @@ class Policy:
         is_ours = mdev.origin is record.Origin.CREATED
         return is_ours and (self.removes(mdev.mdev_type) or not mdev.is_whole)
 
+    def why(self, mdev: record.MdevRecord) -> str:
+        """Why an mdev that nobody has goes, or stays."""
+        if mdev.origin is not record.Origin.CREATED:
+            return f'it is {mdev.origin}, and not ours to remove'
+        if self.rule(mdev.mdev_type) is None:
+            return 'its type is not enabled any more'
+        if not self.removes(mdev.mdev_type) and not mdev.is_whole:
+            return 'it was never made whole'
+        return f'on_release = {"remove" if self.removes(mdev.mdev_type) else "keep"}'
+
     def rule(self, mdev_type: str) -> TypeRule | None:
         """What the operator wants of a type; None: it is not enabled."""
         return next((r for r in self.rules if r.mdev_type == mdev_type), None)

@@ -12,8 +12,9 @@ from nova_generic_mdev import model
 from nova_generic_mdev import names
 
 # vfio-ap: a queue, which is an adapter and a domain, belongs to one mdev at a
-# time (kernel, Documentation/arch/s390/vfio-ap.rst).
-_EXCLUSIVE = frozenset({'assign_adapter', 'assign_domain'})
+# time; ap_config gives all of them at once (kernel,
+# Documentation/arch/s390/vfio-ap.rst).
+_EXCLUSIVE = frozenset({'ap_config', 'assign_adapter', 'assign_domain'})
 # The options that must be known before attributes can be called too many.
 _EXCLUSIVE_OPTIONS = frozenset({'attributes', 'max_instances'})
 

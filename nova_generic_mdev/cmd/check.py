@@ -9,6 +9,7 @@ import getpass
 
 from cliff import lister
 
+from nova_generic_mdev import changes
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import policy
@@ -37,13 +38,13 @@ class ConfigCheck(lister.Lister):
         """A row per problem, errors first, then in the order of the options."""
         problems = self._problems()
         errors = [p for p in problems if p.severity is model.Severity.ERROR]
-        warnings = [p for p in problems if p.severity is model.Severity.WARNING]
         if errors and self._status == _CLEAN:
             self._status = _ERRORS
+        order = list(model.Severity)
+        problems.sort(key=lambda p: order.index(p.severity))
         header = ('severity', 'group', 'option', 'problem', 'remedy')
         return header, (
-            (p.severity.value, p.group, p.option, p.problem, p.remedy)
-            for p in errors + warnings
+            (p.severity.value, p.group, p.option, p.problem, p.remedy) for p in problems
         )
 
     def _problems(self) -> list[model.Problem]:
@@ -60,9 +61,12 @@ class ConfigCheck(lister.Lister):
         ]
 
     def _of_the_host(self, run: context.Context) -> list[model.Problem]:
-        """What is wrong on this host; without the record, no parent is drained."""
+        """What is wrong on this host, and what changes for what is in use.
+
+        Without the record no parent is drained, and nothing is in use.
+        """
         try:
-            return list(run.resolution.problems)
+            return [*run.resolution.problems, *_changes(run)]
         except exceptions.ClaimsError as e:
             return [*run.resolved(()).problems, _unrecorded(e)]
 
@@ -89,6 +93,20 @@ class ConfigCheck(lister.Lister):
         except exceptions.HostError as e:
             return (_unseen(e),)
         return ()
+
+
+def _changes(run: context.Context) -> tuple[model.Problem, ...]:
+    """What the configuration does to what is in use."""
+    if not run.has_record:
+        return ()
+    return changes.of(
+        run.policy,
+        run.resolution,
+        run.snapshot,
+        run.claims,
+        run.store.published(),
+        run.root_provider,
+    )
 
 
 def _unseen(error: exceptions.HostError) -> model.Problem:

@@ -86,6 +86,7 @@ def _gift(
         resource_class='',
         make=live is None or is_begun,
         held=claim is not None,
+        why='an accelerator request names it',
     )
 
 

@@ -102,4 +102,5 @@ def _gift(step: allocation.Step, known: record.Claims) -> giving.Gift:
         resource_class=step.resource_class,
         make=made is not None,
         held=step.held,
+        why=step.why,
     )

@@ -13,6 +13,7 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev import host as hostlib
 from nova_generic_mdev import model
 from nova_generic_mdev import record
+from nova_generic_mdev.engine import telling
 
 LOG = logging.getLogger(__name__)
 # The backend that leaves nothing behind but what is live.
@@ -37,12 +38,21 @@ class Gift:
     :param resource_class: what it was promised as; empty: as a device
     :param make: whether it has to be made
     :param held: whether the consumer has the claim already
+    :param why: why this one
     """
 
     known: record.MdevRecord
     resource_class: str
     make: bool
     held: bool
+    why: str = ''
+
+    @property
+    def outcome(self) -> str:
+        """What was done, in a word or two."""
+        if self.make:
+            return 'made again' if self.held else 'created'
+        return 'kept' if self.held else 'reused'
 
     @property
     def uuid(self) -> str:
@@ -125,6 +135,8 @@ class Giving:
                     self._create(gift, undo)
             self._finish()
             undo.pop_all()
+        for gift in self._gifts:
+            telling.decided(gift.outcome, gift.known, consumer, gift.why)
         return in_order(device_of(gift.known) for gift in self._gifts)
 
     def _claim(self, consumer: str, owner: record.Owner, migration: str | None) -> None:

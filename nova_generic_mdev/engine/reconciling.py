@@ -16,8 +16,10 @@ from nova_generic_mdev import record
 from nova_generic_mdev.engine import giving
 from nova_generic_mdev.engine import locking
 from nova_generic_mdev.engine import releasing
+from nova_generic_mdev.engine import telling
 
 LOG = logging.getLogger(__name__)
+_CUT_SHORT = 'its giving was cut short'
 
 
 @model.value
@@ -142,6 +144,7 @@ class _Case:
         """Its guest has it: whoever claimed it was ended just after the effect."""
         with self._store.transaction() as session:
             session.set_state(self.mdev.uuid, record.ClaimState.READY)
+        self._tell('given after all', 'a guest names it')
         return False
 
     def take_back(self) -> bool:
@@ -149,6 +152,8 @@ class _Case:
         self._host.remove(self.mdev.uuid, self.mdev.backend)
         with self._store.transaction() as session:
             releasing.forget(session, self.mdev, self.claim)
+        why = 'it is ours, and left over' if self.claim is None else _CUT_SHORT
+        self._tell('removed', why)
         return True
 
     def begin_to_take_back(self) -> bool:
@@ -162,11 +167,16 @@ class _Case:
         """It was there before: only its claim goes."""
         with self._store.transaction() as session:
             session.drop_claim(self.mdev.uuid)
+        self._tell('released and kept', _CUT_SHORT)
         return True
 
     def forget(self) -> bool:
         """It is nowhere any more."""
-        LOG.debug('mdev %s is forgotten: it is gone', self.mdev.uuid)
         with self._store.transaction() as session:
             session.drop_mdev(self.mdev.uuid)
+        self._tell('forgotten', 'it is neither there nor defined')
         return self.claim is not None
+
+    def _tell(self, outcome: str, why: str) -> None:
+        consumer = self.claim.consumer if self.claim is not None else None
+        telling.decided(outcome, self.mdev, consumer, why)

@@ -12,6 +12,7 @@ from nova_generic_mdev import model
 from nova_generic_mdev import record
 from nova_generic_mdev.engine import giving
 from nova_generic_mdev.engine import locking
+from nova_generic_mdev.engine import telling
 
 LOG = logging.getLogger(__name__)
 
@@ -146,6 +147,8 @@ def _make_again(
         made = host.create(mdev.uuid, mdev.parent, mdev.mdev_type, mdev.attributes)
         if finish:
             _finish(store, claim, giving.undone_by(mdev.backend, made))
+    why = 'it was claimed, and not there' if not is_there else 'it was not whole'
+    telling.decided('made again', mdev, claim.consumer, why)
     return True
 
 

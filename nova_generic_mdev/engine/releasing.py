@@ -15,6 +15,7 @@ from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
 from nova_generic_mdev.engine import giving
 from nova_generic_mdev.engine import locking
+from nova_generic_mdev.engine import telling
 
 LOG = logging.getLogger(__name__)
 
@@ -36,10 +37,13 @@ def release(
         for claim in known.of(consumer):
             mdev = known.mdevs[claim.uuid]
             try:
-                _release(host, store, mdev, claim, remove=_goes(mdev, claim, policy))
+                goes = _goes(mdev, claim, policy)
+                _release(host, store, mdev, claim, remove=goes)
             except exceptions.HostError as e:
                 refused.append(e)
             else:
+                outcome = 'released and removed' if goes else 'released and kept'
+                telling.decided(outcome, mdev, consumer, _why(mdev, claim, policy))
                 released.append(giving.device_of(mdev))
     if refused:
         for more in refused[1:]:
@@ -55,6 +59,12 @@ def _goes(
     is_ours = mdev.origin is record.Origin.CREATED
     is_accelerator = claim.owner is record.Owner.ACCELERATOR
     return (is_ours and is_accelerator) or policy.goes(mdev)
+
+
+def _why(mdev: record.MdevRecord, claim: record.Claim, policy: policylib.Policy) -> str:
+    if claim.owner is record.Owner.ACCELERATOR:
+        return 'it was of an accelerator request'
+    return policy.why(mdev)
 
 
 def _release(

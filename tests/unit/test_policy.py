@@ -378,6 +378,13 @@ UNREADABLE = parent(sysname=A, count=None)
             id='exclusive attributes without a limit',
         ),
         pytest.param(
+            [rule(X, A, attributes=(('ap_config', '0x05,0x04,0x00'),))],
+            ALL,
+            [error(X, 'attributes')],
+            {},
+            id='the exclusive ones all at once',
+        ),
+        pytest.param(
             [rule(X, A, attributes=(('assign_domain', '5'),), max_instances=2)],
             ALL,
             [error(X, 'attributes')],

@@ -192,7 +192,8 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
                 return None
             return objects.Migration.get_by_id(context, moving.migration_id)
         except (exception.NovaException, messaging.MessagingException) as e:
-            LOG.warning('the migration of %s is not known: %s', instance.uuid, e)
+            # The sweep finds out; there is nothing to be done by hand.
+            LOG.info('the migration of %s is not known: %s', instance.uuid, e)
             return None
 
     def _follow(self, consumer: str, to: str) -> None:

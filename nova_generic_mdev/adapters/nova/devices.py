@@ -14,6 +14,7 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev.adapters.nova import errors
 from nova_generic_mdev.adapters.nova import looks
 from nova_generic_mdev.adapters.nova import options
+from nova_generic_mdev.adapters.nova import presence
 from nova_generic_mdev.adapters.nova import publishing
 
 LOG = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Devices(looks.Looks):
     ) -> None:
         super().__init__(driver, guests)
         self._problems = options.Problems()
+        self._presence = presence.Presence()
 
     def start(self) -> None:
         """Make the record if there is none, and bring back what is claimed.
@@ -45,10 +47,9 @@ class Devices(looks.Looks):
         with errors.as_novas():
             self.engine.start()
             recovery = self.engine.recover()
-        for device in recovery.recovered:
-            LOG.info('mdev %s of %s is back', device.uuid, device.parent)
         for device in recovery.waiting:
-            LOG.warning(
+            # That its parent is not there was said already, once for all of these.
+            LOG.info(
                 'mdev %s waits for its parent device %s', device.uuid, device.parent
             )
         for device, error in recovery.failed:
@@ -57,9 +58,12 @@ class Devices(looks.Looks):
     def complain(self, view: publishing.View) -> None:
         """Log what is wrong with the configuration on this host, each once.
 
+        And which parents came or went.
+
         :raises InvalidConfiguration: something that no service may start with
         """
         self._problems.tell(view.resolution.problems)
+        self._presence.tell(view.resolution, view.snapshot, view.claims)
 
     def allocate(
         self,
@@ -73,11 +77,7 @@ class Devices(looks.Looks):
         :raises ComputeResourcesUnavailable: it cannot be had here
         """
         with errors.as_novas():
-            given = self.engine.allocate(consumer, requests, migration=migration)
-        for device in given:
-            told = f'mdev {device.uuid}, {device.mdev_type} of {device.parent}'
-            LOG.info('consumer %s has %s', consumer, told)
-        return given
+            return self.engine.allocate(consumer, requests, migration=migration)
 
     def restore(self, consumer: str) -> None:
         """Make again what a consumer has and is not there."""
@@ -112,8 +112,6 @@ class Devices(looks.Looks):
                     consumer,
                     e,
                 )
-        for device in released:
-            LOG.info('mdev %s of %s is released', device.uuid, device.parent)
         return tuple(released)
 
     def rekey(self, consumer: str, to: str) -> None:

@@ -178,3 +178,21 @@ def test_a_configuration_is_checked_where_the_record_cannot_be_read(
 def test_the_decision_is_told_to_those_who_want_to_know(run, with_two):
     result = run('--verbose', 'parent', 'drain', GPU, *JSON)
     assert f'parent {GPU} is drained: nothing new lands there; 2 of' in result.err
+
+
+def test_what_a_changed_configuration_will_do_is_told_before(
+    call, configure, host, with_two, store
+):
+    conf = configure('[devices]\nenabled_mdev_types = nvidia-18')
+    base = [conf, f'--state-path={store.state_path}', '--root-provider=cn1']
+    result = call(*base, 'config', 'check', *JSON)
+    told = [(r['severity'], r['problem']) for r in result.rows]
+    assert result.status == 0
+    assert told == [
+        (
+            'info',
+            f'2 in use of nvidia-11 on {GPU} will be drained: the type is not enabled '
+            'any more',
+        ),
+        ('info', f'nvidia-18 has no room on {GPU} yet'),
+    ]

@@ -151,8 +151,9 @@ class Adoption:
         if not given:
             self._park(classes, self._devices.store.load())
         for device in given:
-            told = f'mdev {device.uuid}, {device.mdev_type} of {device.parent}'
-            LOG.info('%s is adopted: guest %s has it', told, guest)
+            told = f'{device.uuid} ({device.mdev_type} on {device.parent})'
+            why = f'guest {guest} has it, and Placement says that it holds one'
+            LOG.info('mdev %s, of consumer %s, adopted: %s', told, consumer, why)
 
     def _leave(
         self, guest: str, uuids: cabc.Iterable[str], claims: record.Claims

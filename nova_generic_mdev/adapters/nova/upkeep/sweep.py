@@ -106,7 +106,10 @@ class Sweep:
         try:
             if isinstance(step, sweeping.Release):
                 done = self._devices.engine.release(step.consumer, is_touched)
-                told = f'are released: {step.consumer} is gone'
+                told = (
+                    f'are swept: consumer {step.consumer} has no guest here, and '
+                    'holds nothing in Placement'
+                )
             else:
                 self._devices.engine.rekey(step.consumer, step.to, is_touched)
                 done = self._devices.engine.claimed(step.to)
