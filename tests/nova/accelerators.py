@@ -62,3 +62,27 @@ class Accelerators(nova_fixtures.CyborgFixture):
 
     def fake_create_arqs(self, dp_name):
         return self.arq_list
+
+
+class Accelerating:
+    """Of a test case that has a host ``one``."""
+
+    def accelerate(self, *ends):
+        """A flavor that gets these of the accelerator service."""
+        cyborg = self.useFixture(Accelerators(*ends))
+        self._provide(cyborg.trait)
+        return self.flavor(accel__device_profile=cyborg.dp_name)
+
+    def _provide(self, trait):
+        body = {
+            'name': 'their device',
+            'parent_provider_uuid': self.compute_rp_uuids['one'],
+        }
+        provider = self.placement.post(
+            '/resource_providers', version='1.20', body=body
+        ).body
+        inventory = {'total': 4, 'max_unit': 4}
+        body = {'resource_provider_generation': 0, 'inventories': {'FPGA': inventory}}
+        self._update_inventory(provider['uuid'], body)
+        self._create_trait(trait)
+        self._set_provider_traits(provider['uuid'], [trait])

@@ -12,7 +12,7 @@ GPU = 'pci_0000_84_00_0'
 THEIRS = 'c0ffee00-2222-4333-8444-000000000001'
 
 
-class Requests(base.TestCase):
+class Requests(accelerators.Accelerating, base.TestCase):
     """A GPU that both the accelerator service and flavors may have."""
 
     def setUp(self):
@@ -20,26 +20,6 @@ class Requests(base.TestCase):
         self.configure(nvidia_18={})
         self.host = fixture.pci_gpus(1)
         self.one = self.start_host('one', self.host)
-
-    def accelerate(self, *ends):
-        """A flavor that gets these of the accelerator service."""
-        cyborg = self.useFixture(accelerators.Accelerators(*ends))
-        self._provide(cyborg.trait)
-        return self.flavor(accel__device_profile=cyborg.dp_name)
-
-    def _provide(self, trait):
-        body = {
-            'name': 'their device',
-            'parent_provider_uuid': self.compute_rp_uuids['one'],
-        }
-        provider = self.placement.post(
-            '/resource_providers', version='1.20', body=body
-        ).body
-        inventory = {'total': 4, 'max_unit': 4}
-        body = {'resource_provider_generation': 0, 'inventories': {'FPGA': inventory}}
-        self._update_inventory(provider['uuid'], body)
-        self._create_trait(trait)
-        self._set_provider_traits(provider['uuid'], [trait])
 
     def pci_devices(self, server):
         xml = self.guest(server).XMLDesc(0)
