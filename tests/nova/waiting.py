@@ -18,22 +18,25 @@ class Waiting:
 
     def _wait_for_server_parameter(self, server, expected_params, *args, **kwargs):
         wanted = expected_params.get('status')
+        # A look costs Nova's API more than anything else here: one for each turn.
+        now = server
 
         def there():
+            nonlocal now
             now = self.admin_api.get_server(server['id'])
             right = all(now[key] == value for key, value in expected_params.items())
             has_fault = 'fault' in now or wanted != 'ERROR'
             return now if right and has_fault else None
 
         def hopeless():
-            now = self.admin_api.get_server(server['id'])
             if now['OS-EXT-STS:task_state'] or now['status'] == server.get('status'):
                 return False
             other = {'ERROR': 'ACTIVE'}.get(wanted, 'ERROR')
             return now['status'] == other and (other == 'ACTIVE' or 'fault' in now)
 
-        self._wait(there, f'a server that is {wanted or expected_params}', hopeless)
-        return self.admin_api.get_server(server['id'])
+        return self._wait(
+            there, f'a server that is {wanted or expected_params}', hopeless
+        )
 
     def _wait_until_deleted(self, server):
         def gone():

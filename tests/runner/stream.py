@@ -21,12 +21,12 @@ from tests.runner import result as resultlib
 ENVIRONMENT = {
     'OS_STDOUT_CAPTURE': '1',
     'OS_STDERR_CAPTURE': '1',
-    'OS_TEST_TIMEOUT': '300',
+    'OS_TEST_TIMEOUT': '600',
 }
 
 
-#: seconds without a result after which a run is given up
-PATIENCE = 600.0
+#: seconds without a result after which a run is given up; a storm is one test
+PATIENCE = 1500.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

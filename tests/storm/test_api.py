@@ -72,6 +72,7 @@ class ApiStorm(users.Users, base.TestCase):
             self.assertFalse(self.has_candidates(flavor), f'{flavor} would fit')
         crowd.at_once(self.delete, self.servers(), USERS)
         self._until(lambda: not self.servers(), 'the end of all servers')
+        self.wait_for_quiet()
         self.sync()
         self.assert_right([])
         self.assertEqual(self.before, self.all_inventories())
