@@ -86,6 +86,19 @@ cloud: cloud-venv ## Start a cloud with two compute hosts; see CONTRIBUTING.rst
 test-cloud: cloud-venv ## Run what users and operators do, in such a cloud
 	$(IN_CLOUD) python -m pytest -W ignore tests/cloud $(ARGS)
 
+.PHONY: tempest-venv
+tempest-venv: ## Make .venv-tempest, with stock tempest and our plugin for it
+	@PYTHON="$(PYTHON)" tools/tempest-venv
+
+.PHONY: tempest
+tempest: tempest-venv ## Run tempest against the cloud of "make cloud", which is up
+	.venv-tempest/bin/python -m tests.acceptance \
+	    $(if $(REPORTS),--junit $(REPORTS)/tempest.xml) $(TESTS)
+
+.PHONY: linux-guest
+linux-guest: venv ## Log in to a Linux guest and use its mdev; ten minutes or so
+	@$(IN_VENV) python -m tests.system.linux_guest
+
 .PHONY: lint
 lint: venv ## Check style, types and import boundaries
 	@$(IN_VENV) tools/lint

@@ -5,6 +5,7 @@ import collections.abc as cabc
 import contextlib
 import dataclasses
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -61,11 +62,27 @@ def run(
     :param watch: called with each result as it comes
     """
     # No history in the tree: two runs at once would write the same one.
+    with tempfile.TemporaryDirectory() as history:
+        return follow(_command(path, filters, workers, history), watch)
+
+
+def follow(
+    command: list[str],
+    watch: cabc.Callable[[resultlib.Result], None],
+    *,
+    directory: pathlib.Path | None = None,
+    seconds: float = PATIENCE,
+) -> Run:
+    """Run a command that tells what tests it runs, as a subunit stream.
+
+    :param watch: called with each result as it comes
+    :param directory: where to run it; None: here
+    :param seconds: without a result, after which it is given up
+    """
     with (
-        tempfile.TemporaryDirectory() as history,
         tempfile.TemporaryFile('w+', errors='replace') as stderr,
-        _started(_command(path, filters, workers, history), stderr) as process,
-        _Patience(process) as patience,
+        _started(command, stderr, directory) as process,
+        _Patience(process, seconds) as patience,
     ):
 
         def told(result: resultlib.Result) -> None:
@@ -78,9 +95,12 @@ def run(
         return Run(results=results, said=said + stderr.read())
 
 
-def _started(command: list[str], stderr: ty.Any) -> subprocess.Popen[bytes]:
+def _started(
+    command: list[str], stderr: ty.Any, directory: pathlib.Path | None
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
+        cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -96,9 +116,10 @@ class _Patience(contextlib.AbstractContextManager['_Patience']):
     A test's own timeout is no help where the whole process hangs.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         self._process = process
-        self._timer = threading.Timer(PATIENCE, self._end)
+        self._seconds = seconds
+        self._timer = threading.Timer(seconds, self._end)
 
     def __enter__(self) -> ty.Self:
         self._timer.start()
@@ -112,7 +133,7 @@ class _Patience(contextlib.AbstractContextManager['_Patience']):
     def begin_again(self) -> None:
         """A test has ended: the next may take as long."""
         self._timer.cancel()
-        self._timer = threading.Timer(PATIENCE, self._end)
+        self._timer = threading.Timer(self._seconds, self._end)
         self._timer.start()
 
     def _end(self) -> None:
