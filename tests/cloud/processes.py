@@ -23,6 +23,8 @@ TAIL = 25
 _END_TIMEOUT = 20.0
 # The services are not this tree's code: it must not be found before theirs.
 _DROPPED = ('PYTHONPATH', 'PYTHONWARNINGS')
+# Those that this program started: it has to wait for them, too, if it ends them.
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def program(name: str) -> str:
@@ -48,6 +50,7 @@ def start(
             stderr=log,
             start_new_session=True,
         )
+    _children[process.pid] = process
     this = identity.Identity.of(process.pid)
     _file(place, name).write_text(json.dumps(dataclasses.asdict(this)))
 
@@ -62,7 +65,10 @@ def known(place: places.Place) -> dict[str, identity.Identity]:
 
 def stop(place: places.Place, name: str) -> None:
     """Stop a service, and all that it started."""
-    known(place)[name].end(_END_TIMEOUT)
+    this = known(place)[name]
+    this.end(_END_TIMEOUT)
+    if this.pid in _children:
+        _children.pop(this.pid).wait()
     _file(place, name).unlink()
 
 
