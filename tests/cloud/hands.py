@@ -15,6 +15,7 @@ from tests.cloud.cloud import Cloud
 from tests.system.guest import build
 
 _PATIENCE = 400.0
+_API = '2.96'
 IMAGE = 'firmware'
 _UP = 'guest: firmware up'
 # Of a flavor: extra specs. Each has the smallest guest that boots.
@@ -87,9 +88,9 @@ class Hands:
 
     def act(self, server: str, **action: Any) -> None:
         """One action of the API, as it is named there."""
-        self.api.compute.post(
-            f'/servers/{server}/action', json=action
-        ).raise_for_status()
+        path = f'/servers/{server}/action'
+        answer = self.api.compute.post(path, json=action, microversion=_API)
+        assert answer.ok, f'{action}: {answer.text}'
 
     def until(self, server: str, status: str) -> None:
         """Wait for a server's status; an error ends the wait."""
@@ -111,6 +112,19 @@ class Hands:
         while not probe():
             assert time.monotonic() < deadline, f'{what}: not in {_PATIENCE:g} s'
             time.sleep(1)
+
+    def until_migrated(self, server: str) -> None:
+        """Wait for the end of a server's live migration; a failure ends the wait."""
+
+        def probe() -> bool:
+            path = f'/os-migrations?instance_uuid={server}'
+            answer = self.api.compute.get(path, microversion=_API)
+            (one,) = answer.json()['migrations']
+            assert one['status'] not in {'error', 'failed', 'cancelled'}, one
+            return bool(one['status'] == 'completed')
+
+        self.wait(f'{server} is migrated', probe)
+        self.until(server, 'ACTIVE')
 
     # ---- hosts ----
 

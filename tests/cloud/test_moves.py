@@ -58,8 +58,8 @@ def test_resize_and_revert(hands: Hands, server: str) -> None:
 def test_live_migration(hands: Hands, server: str) -> None:
     before = hands.console(server)
     hands.act(server, **{'os-migrateLive': {'host': THERE, 'block_migration': 'auto'}})
-    hands.wait('it is there', lambda: hands.show(server).compute_host == THERE)
-    hands.until(server, 'ACTIVE')
+    hands.until_migrated(server)
+    assert hands.show(server).compute_host == THERE
     assert hands.check(server) == _one(THERE)
     assert seeing.mdevs(hands.cloud.hosts[HERE]) == set()
     # It goes on where it was: it is not started anew, and its device answers.
@@ -84,6 +84,9 @@ def test_reboot_of_the_host(hands: Hands, server: str) -> None:
 def test_evacuation_when_a_host_is_cut_off(hands: Hands, server: str) -> None:
     hands.cut_off(HERE)
     hands.act(server, evacuate={'host': THERE})
+    # Nova leaves it to its owner to start it.
+    hands.until(server, 'SHUTOFF')
+    hands.act(server, **{'os-start': None})
     hands.until(server, 'ACTIVE')
     hands.wait_for_echo(server, 1)
     assert hands.check(server) == _one(THERE)

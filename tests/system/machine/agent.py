@@ -27,7 +27,7 @@ from tests.system.machine import errors
 
 _CHUNK = 512 * 1024
 _ANSWER_TIMEOUT = 60.0
-_END_TIMEOUT = 5.0
+_END_TIMEOUT = 30.0
 _ENVIRONMENT = {
     'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     'HOME': '/root',
