@@ -42,6 +42,8 @@ class Hands:
         self.cloud = cloud
         self.api = cloud.client(settings.ADMIN)
         self.placement = operators.Placement(cloud.place)
+        #: of servers: the mdevs that were seen to be theirs
+        self._seen: dict[str, set[str]] = {}
 
     # ---- prepare ----
 
@@ -117,9 +119,7 @@ class Hands:
         """Wait for the end of a server's live migration; a failure ends the wait."""
 
         def probe() -> bool:
-            path = f'/os-migrations?instance_uuid={server}'
-            answer = self.api.compute.get(path, microversion=_API)
-            (one,) = answer.json()['migrations']
+            one = self._migrations(server)[0]
             assert one['status'] not in {'error', 'failed', 'cancelled'}, one
             return bool(one['status'] == 'completed')
 
@@ -186,16 +186,35 @@ class Hands:
         """That Placement, libvirt and the kernel agree; returns the devices."""
         host = self.host(server)
         uuids = seeing.in_guest(host, server)
+        self._seen.setdefault(server, set()).update(uuids)
         devices = seeing.allocated(self.placement, server)
         assert seeing.in_kernel(host, uuids) == devices
         return devices
 
-    def check_nothing_left(self) -> None:
-        """That no host has a guest, a device, or an allocation of one."""
-        for name, host in self.cloud.hosts.items():
-            assert seeing.used(self.placement, name) == {}
-            assert seeing.guests(host) == set()
-            assert seeing.mdevs(host) == set()
+    def check_left(self, server: str, host: str) -> None:
+        """That nothing of a server is on a host: no guest, none of its devices."""
+        machine = self.cloud.hosts[host]
+        assert server not in seeing.guests(machine)
+        if server in self._seen:
+            assert not self._seen[server] & seeing.mdevs(machine)
+
+    def check_gone(self, server: str) -> None:
+        """That nothing of a server is on any host, nor in Placement."""
+        for host in self.cloud.hosts:
+            self.check_left(server, host)
+        assert seeing.allocated(self.placement, server) == []
+
+    def held_by_migration(self, server: str) -> list[seeing.Device]:
+        """The devices that a server's last migration holds where it was."""
+        migration = self._migrations(server)[0]
+        return seeing.allocated(self.placement, migration['uuid'])
+
+    def _migrations(self, server: str) -> list[dict[str, Any]]:
+        path = f'/os-migrations?instance_uuid={server}'
+        told: list[dict[str, Any]] = self.api.compute.get(
+            path, microversion=_API
+        ).json()['migrations']
+        return told
 
     def _service(self, host: str) -> Any:
         (one,) = self.api.compute.services(host=host, binary='nova-compute')

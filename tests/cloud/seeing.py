@@ -73,14 +73,3 @@ def mdevs(host: Machine) -> set[str]:
 def guests(host: Machine) -> set[str]:
     """The uuids of all guests that a host's libvirt has, running or not."""
     return set(host.output('virsh -q list --all --uuid', timeout=120).split())
-
-
-def used(placement: operators.Placement, host: str) -> dict[str, int]:
-    """By class of ours: how much of a host consumers hold, without what is 0."""
-    total: dict[str, int] = {}
-    for uuid in placement.providers(host).values():
-        usages = placement.get(f'/resource_providers/{uuid}/usages')['usages']
-        for name, amount in usages.items():
-            if name in _CLASSES.values() and amount:
-                total[name] = total.get(name, 0) + amount
-    return total

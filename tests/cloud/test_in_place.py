@@ -19,7 +19,7 @@ def server(hands: Hands) -> Iterator[str]:
     hands.wait_for_echo(server, 2)
     yield server
     hands.delete(server)
-    hands.check_nothing_left()
+    hands.check_gone(server)
 
 
 def test_two_devices_in_one_server(hands: Hands, server: str) -> None:
@@ -67,7 +67,7 @@ def test_shelve_and_unshelve(hands: Hands, server: str) -> None:
     before = hands.console(server)
     hands.act(server, shelve=None)
     hands.until(server, 'SHELVED_OFFLOADED')
-    hands.check_nothing_left()
+    hands.check_gone(server)
     hands.act(server, unshelve={'host': HOST})
     hands.until(server, 'ACTIVE')
     hands.wait_for_echo(server, 2, before)

@@ -109,8 +109,8 @@ def test_a_user_has_a_server_with_a_device(
     operator: Client, user: Client, hands: Hands, flavor: str
 ) -> None:
     user(f'server create --flavor {flavor} --image {IMAGE} --no-network --wait {NAME}')
+    shown = user.show(f'server show {NAME}')
     try:
-        shown = user.show(f'server show {NAME}')
         assert shown['status'] == 'ACTIVE'
 
         lines = _wait_for_console(user)
@@ -122,7 +122,7 @@ def test_a_user_has_a_server_with_a_device(
         assert {'CUSTOM_MTTY': 1} in [row['resources'] for row in held]
     finally:
         user(f'server delete --wait {NAME}')
-    hands.check_nothing_left()
+    hands.check_gone(shown['id'])
 
 
 def _wait_for_console(user: Client) -> list[str]:
@@ -151,4 +151,4 @@ def test_flavors(hands: Hands, flavor: str, classes: list[str], ports: int) -> N
         assert sorted(name for _, name in hands.check(server)) == classes
     finally:
         hands.delete(server)
-    hands.check_nothing_left()
+    hands.check_gone(server)

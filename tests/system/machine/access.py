@@ -120,7 +120,11 @@ class Access(abc.ABC):
         deadline = time.monotonic() + timeout
         seen: Any = None
         while True:
-            seen = probe() if callable(probe) else self.run(probe, check=False)
+            if callable(probe):
+                seen = probe()
+            else:
+                left = deadline - time.monotonic()
+                seen = self.run(probe, check=False, timeout=max(left, 60.0))
             if getattr(seen, 'status', 0) == 0 and seen:
                 return seen  # type: ignore[no-any-return]
             if time.monotonic() > deadline:
