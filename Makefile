@@ -42,6 +42,10 @@ test: test-unit test-nova ## Run all tests that need nothing but Python
 test-unit: venv ## Run those of them that need no Nova
 	$(IN_VENV) python -m pytest tests/unit tests/functional $(ARGS)
 
+.PHONY: test-cuts
+test-cuts: venv ## Kill the engine at each of its effects; some minutes
+	$(IN_VENV) python -m pytest tests/cuts $(ARGS)
+
 .PHONY: test-nova
 test-nova: nova-venv ## Run those with Nova's services and the driver
 	$(call nova,tests/nova,nova)
