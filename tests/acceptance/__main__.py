@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             _command(given.filters), _tell, directory=workspace, seconds=TIMEOUT
         )
         if given.keep:
-            workspace.rename(given.keep)
+            shutil.copytree(workspace, given.keep, dirs_exist_ok=True)
     verdicts = judging.judge(ran.results.values(), {})
     if given.junit:
         telling.junit(verdicts, given.junit)
