@@ -85,6 +85,8 @@ def compute(place: places.Place, address: str) -> Settings:
             'log_dir': '/var/log/nova',
             'my_ip': address,
             'periodic_fuzzy_delay': 0,
+            # Disks of servers are nearly empty files on a small one.
+            'initial_disk_allocation_ratio': 16,
             # Tests wait for what periodic tasks do.
             'update_resources_interval': 20,
         },
