@@ -119,7 +119,10 @@ class Hands:
         """Wait for the end of a server's live migration; a failure ends the wait."""
 
         def probe() -> bool:
-            one = self._migrations(server)[0]
+            migrations = self._migrations(server)
+            if not migrations:
+                return False  # the API has answered before Nova began
+            one = migrations[0]
             assert one['status'] not in {'error', 'failed', 'cancelled'}, one
             return bool(one['status'] == 'completed')
 
