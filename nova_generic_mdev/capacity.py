@@ -141,7 +141,7 @@ def shares(
     serving: dict[str, tuple[policy.TypeRule, list[str]]] = {}
     for parent, rules in resolution.rules.items():
         for rule in rules:
-            if not rule.drain:
+            if resolution.gives(parent, rule):
                 serving.setdefault(rule.mdev_type, (rule, []))[1].append(parent)
     offered = {}
     for rule, parents in serving.values():

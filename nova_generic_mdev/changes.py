@@ -82,8 +82,10 @@ class _Change:
                 )
 
     def _is_drained(self, parent: str, mdev_type: str) -> bool:
-        rules = self._resolution.rules.get(parent, ())
-        gives = any(r.mdev_type == mdev_type and not r.drain for r in rules)
+        gives = any(
+            rule.mdev_type == mdev_type and self._resolution.gives(parent, rule)
+            for rule in self._resolution.rules.get(parent, ())
+        )
         return parent in self._snapshot.parents and not gives
 
     def _why(self, parent: str, mdev_type: str) -> tuple[str, str, str]:
@@ -108,7 +110,8 @@ class _Change:
             ]
             for rule in rules:
                 kind = self._snapshot.parents[parent].types[rule.mdev_type]
-                if leaving and not rule.drain and kind.available_instances == 0:
+                gives = self._resolution.gives(parent, rule)
+                if leaving and gives and kind.available_instances == 0:
                     yield _info(
                         rule.group,
                         'device_addresses',

@@ -134,7 +134,7 @@ class _Count:
         """The limit of what serves the class there, or of what drains it."""
         rules = self._resolution.rules.get(parent, ())
         of_class = [rule for rule in rules if rule.resource_class == resource_class]
-        serving = self._resolution.rule(parent, resource_class)
+        serving = self._resolution.serving(parent, resource_class)
         if serving is None and len(of_class) == 1:
             serving = of_class[0]
         return serving.limit if serving is not None else None
@@ -150,7 +150,8 @@ class _Count:
     def _readable(self, parent: str, resource_class: str) -> bool:
         """Whether the kernel told the count of what serves the class there.
 
-        A draining type does not count, unless nothing else is of the class.
+        A draining type does not count, unless nothing else is of the class.  That
+        the parent is drained says nothing of what the kernel told.
         """
         device = self._snapshot.parents.get(parent)
         rules = self._resolution.rules.get(parent, ())

@@ -9,7 +9,6 @@ raised: a problem takes away a rule on one parent and the rest goes on.
 from __future__ import annotations
 
 import collections.abc as cabc
-import dataclasses
 
 from nova_generic_mdev import addresses
 from nova_generic_mdev import exceptions
@@ -68,16 +67,25 @@ class Resolution:
     """The rules that hold on each parent, and what was wrong.
 
     :param rules: by the parent's name, in the policy's order; of the rules of
-        one class at most one is not draining, and none on a drained parent
-    :param drained: the parents that are drained
+        one class at most one is not draining
+    :param drained: the parents that are drained: no rule gives anything there
     """
 
     rules: cabc.Mapping[str, tuple[TypeRule, ...]]
     problems: tuple[model.Problem, ...] = ()
     drained: frozenset[str] = frozenset()
 
+    def gives(self, parent: str, rule: TypeRule) -> bool:
+        """Whether a rule that holds on a parent gives new mdevs there."""
+        return not rule.drain and parent not in self.drained
+
     def rule(self, parent: str, resource_class: str) -> TypeRule | None:
         """The rule that gives new mdevs of a class on a parent, if any does."""
+        serving = self.serving(parent, resource_class)
+        return None if parent in self.drained else serving
+
+    def serving(self, parent: str, resource_class: str) -> TypeRule | None:
+        """The same, were the parent not drained."""
         rules = self.rules.get(parent, ())
         fitting = (r for r in rules if r.resource_class == resource_class)
         return next((r for r in fitting if not r.drain), None)
@@ -90,8 +98,7 @@ def resolve(
 ) -> Resolution:
     """Which rules hold on which parent; the same in any order of the parents.
 
-    :param drained: the parents on which nothing new is to land: there every rule
-        drains, as if the operator had said so of the type
+    :param drained: the parents on which nothing new is to land
     """
     present = sorted(parents, key=lambda parent: parent.name)
     meanings = _meanings(policy.rules, present)
@@ -101,8 +108,7 @@ def resolve(
         kept, more = _serve(wanted[parent.name], parent, meanings)
         found += more
         if kept:
-            is_drained = parent.name in drained
-            rules[parent.name] = _drained(kept) if is_drained else kept
+            rules[parent.name] = kept
     absent = (
         problems.unmatched(rule, address)
         for rule in policy.rules
@@ -113,10 +119,6 @@ def resolve(
         problems=(*_check(policy.rules, meanings), *absent, *found),
         drained=frozenset(drained),
     )
-
-
-def _drained(rules: cabc.Iterable[TypeRule]) -> tuple[TypeRule, ...]:
-    return tuple(dataclasses.replace(rule, drain=True) for rule in rules)
 
 
 def check(policy: Policy) -> tuple[model.Problem, ...]:

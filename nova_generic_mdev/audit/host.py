@@ -111,5 +111,8 @@ def _is_draining(
 
 def _gives(facts: factslib.Facts, mdev: record.MdevRecord) -> bool:
     """Whether new ones of its type are given there."""
-    rules = facts.resolution.rules.get(mdev.parent, ())
-    return any(rule.mdev_type == mdev.mdev_type and not rule.drain for rule in rules)
+    resolution, parent = facts.resolution, mdev.parent
+    return any(
+        rule.mdev_type == mdev.mdev_type and resolution.gives(parent, rule)
+        for rule in resolution.rules.get(parent, ())
+    )

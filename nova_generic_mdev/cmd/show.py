@@ -122,7 +122,7 @@ class InventoryList(lister.Lister):
                 one.max_unit,
                 held[parent, resource_class].total(),
                 _draining(
-                    rules.get(parent, ()), resource_class, held[parent, resource_class]
+                    run.resolution, parent, resource_class, held[parent, resource_class]
                 ),
                 columns.words(traits[parent], parsed_args.formatter),
             )
@@ -142,13 +142,13 @@ def _types(rules: _Rules, resource_class: str, held: _Held) -> str:
     return ' '.join([*enabled, *sorted(held.keys() - set(enabled))])
 
 
-def _draining(rules: _Rules, resource_class: str, held: _Held) -> str:
+def _draining(
+    resolution: policy.Resolution, parent: str, resource_class: str, held: _Held
+) -> str:
     """Those of the types of which nothing new is given there."""
-    given = {
-        r.mdev_type for r in rules if r.resource_class == resource_class and not r.drain
-    }
-    told = _types(rules, resource_class, held).split(' ')
-    return ' '.join(mdev_type for mdev_type in told if mdev_type not in given)
+    given = resolution.rule(parent, resource_class)
+    told = _types(resolution.rules.get(parent, ()), resource_class, held).split(' ')
+    return ' '.join(t for t in told if given is None or t != given.mdev_type)
 
 
 def _held(claims: record.Claims) -> dict[tuple[str, str], _Held]:

@@ -625,7 +625,7 @@ def test_the_order_of_what_is_listed_decides_nothing(scene, seed):
     snapshot, claims = shuffled(scene, seed)
     rules = list(scene.resolution.rules.items())
     random.Random(seed).shuffle(rules)  # noqa: S311
-    resolution = policy.Resolution(rules=dict(rules))
+    resolution = dataclasses.replace(scene.resolution, rules=dict(rules))
     again = inventory.compute(resolution, snapshot, claims)
     assert again == compute(scene)
     assert list(again) == sorted(again)
