@@ -17,12 +17,16 @@ class Change(base.TestCase):
     """A host with one GPU, or two, and a server on the first."""
 
     gpus = 1
+    #: the parents that are not there yet when nova-compute starts
+    away: ty.ClassVar = ()
     before: ty.ClassVar = {'nvidia_11': HERE}
 
     def setUp(self):
         super().setUp()
         self.configure(**self.before)
         self.host = fixture.pci_gpus(self.gpus)
+        for parent in self.away:
+            self.host.lose_parent(parent)
         self.start_host('one', self.host)
         self.small = self.flavor(resources__VGPU='1')
 
@@ -86,6 +90,39 @@ class TypeTest(Change):
         self.boot(self.small)
         self.assertEqual(['nvidia-18'], self.types())
 
+    def test_removed_entirely(self):
+        server = self.boot(self.small)
+        self.change()
+        self.assertEqual({'VGPU': (16, 15)}, self.shown())
+        self.assert_nobody_comes()
+        self.assert_runs_on(server)
+        self.delete(server)
+        self.assertIsNone(self.provider('one', GPU))
+        self.assertEqual([], self.types())
+
+    def test_drained(self):
+        server = self.boot(self.small)
+        self.change(nvidia_11=HERE | {'drain': True})
+        self.assertEqual({'VGPU': (16, 15)}, self.shown())
+        self.assert_nobody_comes()
+        self.assert_runs_on(server)
+        self.delete(server)
+        self.assertEqual({'VGPU': (1, 1)}, self.shown())
+
+
+class ClassTest(Change):
+    """Another class for the same type."""
+
+    def test_the_old_one_goes_with_its_last_user(self):
+        server = self.boot(self.small)
+        self.change(nvidia_11=HERE | {'mdev_class': 'CUSTOM_SMALL'})
+        self.assertEqual({'VGPU': (16, 15), 'CUSTOM_SMALL': (15, 0)}, self.shown())
+        self.assert_nobody_comes()
+        self.assert_runs_on(server)
+        self.delete(server)
+        self.assertEqual({'CUSTOM_SMALL': (16, 0)}, self.shown())
+        self.boot(self.flavor(resources__CUSTOM_SMALL='1'))
+
 
 class LimitTest(Change):
     """A limit below what is in use."""
@@ -130,6 +167,19 @@ class DrainTest(Change):
         for parent in parents:
             engine.set_drained(parent, drained=drained)
 
+    def test_the_next_update_heeds_it(self):
+        server = self.boot(self.small)
+        ((parent, _),) = self.live('one')
+        (other,) = {GPU, OTHER} - {parent}
+        self.set_drained(parent)
+        self.update()
+        self.assertEqual({'VGPU': (16, 15)}, self.shown(parent))
+        self.assertEqual({'VGPU': (16, 0)}, self.shown(other))
+        self.assert_runs_on(server)
+        self.set_drained(parent, drained=False)
+        self.update()
+        self.assertEqual({'VGPU': (16, 0)}, self.shown(parent))
+
     def test_who_is_late_is_refused_and_told_why(self):
         self.set_drained(GPU, OTHER)
         server = self.boot(self.small, expected_state='ERROR')
@@ -138,3 +188,45 @@ class DrainTest(Change):
         log = self.stdlog.logger.output
         self.assertRegex(log, 'it is being drained; "nova-mdev parent undrain pci_')
         self.assertEqual([], self.types())
+
+
+class HotPlugTest(Change):
+    """A parent that comes while nova-compute runs."""
+
+    gpus = 2
+    away = (OTHER,)
+    before: ty.ClassVar = {'nvidia_11': {}}
+
+    def test_it_is_published_at_the_next_update(self):
+        self.update()
+        self.assertIsNone(self.provider('one', OTHER))
+        self.host.regain_parent(OTHER)
+        self.sync()
+        self.assertEqual({'VGPU': (16, 0)}, self.shown(OTHER))
+        self.assertIn(f'{OTHER} is new here', self.stdlog.logger.output)
+
+
+class FailingTest(Change):
+    """A parent that goes while nova-compute runs."""
+
+    gpus = 2
+    before: ty.ClassVar = {'nvidia_11': {}}
+
+    def test_it_keeps_its_provider_while_it_is_held(self):
+        server = self.boot(self.small)
+        ((parent, _),) = self.live('one')
+        self.host.lose_parent(parent)
+        self.update()
+        self.assertEqual({'VGPU': (16, 15)}, self.shown(parent))
+        told = re.findall(
+            f'WARNING .*{parent} is not there, and 1 of', self.stdlog.logger.output
+        )
+        self.assertEqual(1, len(told))
+        self.host.regain_parent(parent)
+        self.update()
+        self.assertEqual({'VGPU': (16, 0)}, self.shown(parent))
+        self.assertIn(f'{parent} is there again', self.stdlog.logger.output)
+        self._reboot_server(server, hard=True)
+        self.assert_has_its_mdevs(server)
+        self.delete(server)
+        self.assert_all_agrees()
