@@ -27,6 +27,7 @@ that cannot be named.
 from __future__ import annotations
 
 import collections.abc as cabc
+import functools
 import hashlib
 import re
 
@@ -56,7 +57,6 @@ _NOT_ATTRIBUTES = frozenset({'remove', 'create', 'uevent', 'driver_override'})
 _NOT_ALNUM = re.compile(r'[^A-Za-z0-9]')
 _CLASS = re.compile(r'[A-Za-z0-9_]+')
 _CUSTOM_TRAIT = re.compile(r'CUSTOM_[A-Z0-9_]+')
-_STANDARD_TRAITS = frozenset(os_traits.get_traits())
 _CUSTOM: str = os_resource_classes.CUSTOM_NAMESPACE
 _CUSTOM_PREFIXES = re.compile(f'^(?:{_CUSTOM})+')
 _PATTERN_CHARACTERS = frozenset('*?[')
@@ -212,8 +212,14 @@ def trait(text: str) -> str:
 
 def is_trait(text: str) -> bool:
     """Whether Placement has the trait, or takes it from us when we make it."""
-    known = _CUSTOM_TRAIT.fullmatch(text) is not None or text in _STANDARD_TRAITS
+    known = _CUSTOM_TRAIT.fullmatch(text) is not None or text in _standard_traits()
     return known and len(text) <= MAX_TRAIT
+
+
+@functools.cache
+def _standard_traits() -> frozenset[str]:
+    # There are many; most programs that load this module never need them.
+    return frozenset(os_traits.get_traits())
 
 
 def suggested_trait(text: str) -> str:
@@ -237,6 +243,7 @@ def api_trait(device_api: str) -> str:
     return _custom_trait('MDEV_API', device_api)
 
 
+@functools.lru_cache(maxsize=1024)
 def _custom_trait(kind: str, value: str) -> str:
     return _cut(str(os_traits.normalize_name(f'{kind}_{value}')), MAX_TRAIT).upper()
 
