@@ -101,10 +101,17 @@ def orphan(host: Host, server: Server) -> Found:
     return {Kind.ORPHAN_MDEV: mdev(server)}
 
 
-@damage('mdevs', CARD, {Kind.FOREIGN_MDEV: LEFT}, server=False)
+@damage(
+    'mdevs', CARD, {Kind.FOREIGN_MDEV: LEFT, Kind.INVENTORY_DIFFERS: MENDED},
+    server=False,
+)  # fmt: skip
 def foreign(host: Host, _: Server) -> Found:
     made = host.create(CARD, 'mttypci-2')
-    return {Kind.FOREIGN_MDEV: f'mdev {made}'}
+    return {
+        Kind.FOREIGN_MDEV: f'mdev {made}',
+        # It took two of the ports.
+        Kind.INVENTORY_DIFFERS: f'provider {host.provider(CARD)}',
+    }
 
 
 @damage('mdevs', MTTY, {Kind.TYPE_MISMATCH: LEFT})
@@ -312,8 +319,14 @@ def went_unseen(host: Host, server: Server) -> Found:
 
 
 @damage(
-    'views', CARD, {Kind.LIBVIRT_DIFFERS: LEFT, Kind.FOREIGN_MDEV: LEFT}, server=False
-)
-def came_unseen(host: Host, _: Server) -> Found:
-    made = host.create(CARD, 'mttypci-2')
-    return {Kind.LIBVIRT_DIFFERS: f'mdev {made}', Kind.FOREIGN_MDEV: f'mdev {made}'}
+    'views', CARD,
+    {
+        Kind.LIBVIRT_DIFFERS: LEFT,
+        Kind.FOREIGN_MDEV: LEFT,
+        Kind.INVENTORY_DIFFERS: MENDED,
+    },
+    server=False,
+)  # fmt: skip
+def came_unseen(host: Host, server: Server) -> Found:
+    found = foreign(host, server)
+    return {**found, Kind.LIBVIRT_DIFFERS: found[Kind.FOREIGN_MDEV]}

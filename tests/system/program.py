@@ -91,6 +91,6 @@ class Program:
         """What a firmware guest said until it was done."""
         console = domain.console_path(name)
         self.machine.wait_for(
-            f'guest {name} is done', f"grep -q 'guest: done' {console}", timeout=120
+            f'guest {name} is done', f"grep -q 'guest: done' {console}", timeout=240
         )
         return self.machine.output(f"sed '/guest: done/q' {console}")

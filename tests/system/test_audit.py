@@ -151,7 +151,7 @@ def test_one_that_cannot_be_asked(host: Host) -> None:
     assert result.status == 2
     assert 'libvirt could not be asked' in result.stderr
     assert 'device without allocation' in result.stdout
-    host.program.environment['OS_PLACEMENT_URL'] = 'http://services:1'
+    host.program.environment['OS_PLACEMENT_URL'] = 'http://127.0.0.1:1'
     result = host.program.run('audit', '-f', 'value', check=False)
     assert (result.status, result.stdout) == (2, '')
     assert 'placement could not be asked' in result.stderr

@@ -92,7 +92,8 @@ def recovering(program: Program) -> Iterator[Program]:
     machine.write_text(f'{UNITS}/late-parents.service', LATE_PARENTS)
     machine.write_text('/root/late-parents', LATE)
     machine.run(
-        f'systemctl daemon-reload; systemctl -q enable {UNIT.name} nova-compute'
+        f'rm -f /root/at-nova-compute; systemctl daemon-reload; '
+        f'systemctl -q enable {UNIT.name} nova-compute libvirt-guests'
     )
     yield program
     machine.run(
@@ -196,6 +197,7 @@ def test_guests_start_with_their_mdevs_after_the_power_went(
     assert said.count(' ok') == 7  # five ports, and two framebuffers
     assert devices(program) == before
     assert program.live() == before.keys()
+    machine.wait_for('Nova has begun', 'test -s /root/at-nova-compute', timeout=60)
     assert listed(machine, '/root/at-nova-compute') == before.keys()
     (card,) = (row['uuid'] for row in given if row['parent'].startswith('pci'))
     assert matrix(machine, card) == MATRIX
