@@ -302,10 +302,9 @@ def not_given_any_more(host: Host, server: Server) -> Found:
 
 @damage('providers', MBOCHS, {Kind.UNREADABLE: LEFT}, server=False)
 def nonsense_in_sysfs(host: Host, _: Server) -> Found:
-    path = f'{MBOCHS.types}/mbochs-large/available_instances'
-    host.machine.run(
-        f'echo -7 > /root/nonsense; mount --bind /root/nonsense $(readlink -f {path})'
-    )
+    link = f'{MBOCHS.types}/mbochs-large/available_instances'
+    path = host.machine.output(f'readlink -f {link}')
+    host.machine.run(f'echo -7 > /root/nonsense; mount --bind /root/nonsense {path}')
     return {Kind.UNREADABLE: f'path {path}'}
 
 
