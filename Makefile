@@ -38,7 +38,7 @@ test: test-unit test-nova ## Run all tests that need nothing but Python
 
 .PHONY: test-unit
 test-unit: venv ## Run those of them that need no Nova
-	$(IN_VENV) python -m pytest tests/unit tests/functional $(ARGS)
+	$(IN_VENV) python -m pytest tests/unit tests/functional tests/cuts $(ARGS)
 
 .PHONY: test-nova
 test-nova: nova-venv ## Run those with Nova's services and the driver
