@@ -95,7 +95,10 @@ def through_the_helper(root, results):
 def test_errors_come_back_as_they_were(root):
     context = multiprocessing.get_context('spawn')
     results = context.Queue()
-    process = context.Process(target=through_the_helper, args=(str(root), results))
+    # Should it not end, the end of the tests must not wait for it.
+    process = context.Process(
+        target=through_the_helper, args=(str(root), results), daemon=True
+    )
     process.start()
     done, missing, odd, forbidden, folder = [results.get(timeout=60) for _ in range(5)]
     process.join(60)
