@@ -48,9 +48,10 @@ class Release:
 
 @model.value
 class Undefine:
-    """Let libvirt forget an mdev that is not live."""
+    """Let libvirt forget an mdev that is not live, on its parent."""
 
     uuid: str
+    parent: str
 
     def __str__(self) -> str:
         return f'undefine mdev {self.uuid}'
@@ -154,15 +155,12 @@ def _undefine(uuid: str, facts: factslib.Facts) -> cabc.Iterator[Step]:
         return
     if facts.policy.removes(known.mdev_type):
         for step in _reconcile(uuid, facts):
-            yield Undefine(uuid=uuid)
+            yield Undefine(uuid=uuid, parent=known.parent)
             yield step
 
 
 def _is_twofold(uuid: str, facts: factslib.Facts) -> bool:
-    """Whether one of this uuid may be somebody else's, on another parent.
-
-    libvirt undoes the definitions of a uuid wherever they are.
-    """
+    """Whether one of this uuid may be somebody else's, on another parent."""
     return any(one.uuid == uuid for one in facts.libvirt.devices.duplicates)
 
 

@@ -129,7 +129,7 @@ class Mender:
             case audit.Release():
                 return self._release(step.consumer)
             case audit.Undefine():
-                return self._undefine(step.uuid)
+                return self._undefine(step.uuid, step.parent)
             case audit.Reconcile():
                 return self._reconcile(step.uuid)
             case audit.Restore():
@@ -145,12 +145,12 @@ class Mender:
 
         return _did('released', self._engine.release(consumer, is_needed))
 
-    def _undefine(self, uuid: str) -> str:
+    def _undefine(self, uuid: str, parent: str) -> str:
         if uuid in self._run.reader.snapshot().mdevs:
             return f'mdev {uuid} is there by now'
         with (
             nodedev.acting(self._run.libvirt_uri) as devices,
-            devices.undefined(uuid),
+            devices.undefined(uuid, parent),
         ):
             return f'undefined mdev {uuid}'
 

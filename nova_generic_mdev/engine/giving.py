@@ -168,7 +168,7 @@ class Giving:
         if not gift.held:
             # Before the effect: one that fails halfway may leave something too.
             self._tried.add(gift.uuid)
-            undo.callback(self._remove, gift.uuid)
+            undo.callback(self._remove, gift.known)
         known = gift.known
         made = self._host.create(
             known.uuid, known.parent, known.mdev_type, known.attributes
@@ -182,9 +182,10 @@ class Giving:
             for uuid, backend in self._made.items():
                 session.set_backend(uuid, backend)
 
-    def _remove(self, uuid: str) -> None:
+    def _remove(self, known: record.MdevRecord) -> None:
+        uuid = known.uuid
         try:
-            self._host.remove(uuid, self._made.get(uuid))
+            self._host.remove(uuid, self._made.get(uuid), known.parent)
         except exceptions.MdevError:
             LOG.exception(
                 'mdev %s could not be removed while undoing; its record stays', uuid

@@ -149,7 +149,7 @@ class _Case:
 
     def take_back(self) -> bool:
         """We made it: remove it, and its claim."""
-        self._host.remove(self.mdev.uuid, self.mdev.backend)
+        self._host.remove(self.mdev.uuid, self.mdev.backend, self.mdev.parent)
         with self._store.transaction() as session:
             releasing.forget(session, self.mdev, self.claim)
         why = 'it is ours, and left over' if self.claim is None else _CUT_SHORT
@@ -160,7 +160,7 @@ class _Case:
         """Remove it; it is its consumer's until that is done again."""
         if self.claim is None:
             return self.take_back()
-        self._host.remove(self.mdev.uuid, self.mdev.backend)
+        self._host.remove(self.mdev.uuid, self.mdev.backend, self.mdev.parent)
         return False
 
     def give_back(self) -> bool:

@@ -77,7 +77,7 @@ def _release(
 ) -> None:
     # The claim goes last: until the mdev is gone nobody else may have it.
     if remove:
-        host.remove(mdev.uuid, mdev.backend)
+        host.remove(mdev.uuid, mdev.backend, mdev.parent)
     with store.transaction() as session:
         if remove:
             forget(session, mdev, claim)

@@ -44,10 +44,13 @@ class Host(Reader, ty.Protocol):
         """
         ...
 
-    def remove(self, uuid: str, backend: str | None = None) -> None:
+    def remove(
+        self, uuid: str, backend: str | None = None, parent: str | None = None
+    ) -> None:
         """Remove an mdev, and its definition.  One that is gone will do.
 
         :param backend: what made it; None where that is not known
+        :param parent: where it is; a definition on another one is not its own
         :raises InUse: something uses it
         :raises HostError: anything else
         """

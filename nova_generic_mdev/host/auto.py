@@ -16,7 +16,6 @@ from __future__ import annotations
 import collections.abc as cabc
 import contextlib
 import enum
-import time
 
 from oslo_log import log as logging
 
@@ -25,12 +24,9 @@ from nova_generic_mdev import model
 from nova_generic_mdev.host import kernel
 from nova_generic_mdev.host import node_act
 from nova_generic_mdev.host import nodedev
+from nova_generic_mdev.host import patience
 
 LOG = logging.getLogger(__name__)
-# udev and libvirt follow the kernel within a second or two; a busy host is slow.
-SETTLE_SECONDS = 30.0
-_POLL_SECONDS = 0.1
-_IN_TIME = f'after {SETTLE_SECONDS:.0f} s'
 
 
 class Backend(enum.StrEnum):
@@ -131,15 +127,22 @@ class AutoHost:
                 f'mdev {uuid}', f'it is there already, as {there.mdev_type} of {parent}'
             )
         try:
-            devices.create(uuid, look.parents[parent], mdev_type, attributes)
+            devices.create(
+                uuid,
+                look.parents[parent],
+                mdev_type,
+                attributes,
+                is_live=there is not None,
+            )
         except exceptions.HostError as e:
             why = self._why_not(parent, mdev_type)
             if why is None:
                 raise
             raise why from e
-        if not _came(lambda: uuid in self.snapshot([parent]).mdevs):
+        if not patience.settled(lambda: uuid in self.snapshot([parent]).mdevs):
             raise node_act.LeftDefined(
-                f'mdev {uuid}', f'libvirt made it, but it is not in sysfs {_IN_TIME}'
+                f'mdev {uuid}',
+                f'libvirt made it, but it is not in sysfs {patience.IN_TIME}',
             )
 
     def _why_not(self, parent: str, mdev_type: str) -> exceptions.MdevError | None:
@@ -154,10 +157,13 @@ class AutoHost:
             return exceptions.CapacityError(parent, mdev_type, asked=1, left=0)
         return None
 
-    def remove(self, uuid: str, backend: str | None = None) -> None:
+    def remove(
+        self, uuid: str, backend: str | None = None, parent: str | None = None
+    ) -> None:
         """Remove an mdev and its definition; what is gone will do.
 
         :param backend: what made it, where that is known
+        :param parent: where it is; what is defined elsewhere is somebody else's
         :raises InUse: something uses it; the error names the guest
         :raises HostError: anything else
         """
@@ -165,22 +171,26 @@ class AutoHost:
             devices = None
             # Whatever is configured now, what libvirt defined it must forget.
             if (backend or self._backend) != Backend.SYSFS:
-                devices = self._undefining(uuid, backend, stack)
+                devices = self._undefining(uuid, backend, parent, stack)
             try:
                 if devices is not None and self._backend is Backend.LIBVIRT:
-                    self._destroy(devices, uuid)
+                    self._destroy(devices, uuid, parent)
                 else:
                     self._kernel.remove(uuid)
             except exceptions.InUse as e:
                 raise exceptions.InUse(uuid, self._user(uuid) or e.user) from e
 
     def _undefining(
-        self, uuid: str, backend: str | None, stack: contextlib.ExitStack
+        self,
+        uuid: str,
+        backend: str | None,
+        parent: str | None,
+        stack: contextlib.ExitStack,
     ) -> node_act.NodeDevices | None:
         """libvirt, which forgets the mdev when the stack is left; None: it is away."""
         try:
             devices = stack.enter_context(nodedev.acting(self._source))
-            stack.enter_context(devices.undefined(uuid))
+            stack.enter_context(devices.undefined(uuid, parent))
         except exceptions.HostError as e:
             if Backend.LIBVIRT in (backend, self._backend):
                 # Its definition would bring it back at the next start.
@@ -189,17 +199,26 @@ class AutoHost:
             return None
         return devices
 
-    def _destroy(self, devices: node_act.NodeDevices, uuid: str) -> None:
+    def _destroy(
+        self, devices: node_act.NodeDevices, uuid: str, parent: str | None
+    ) -> None:
+        def is_gone() -> bool:
+            return uuid not in self.snapshot([parent] if parent else None).mdevs
+
+        # libvirt may not have heard of it yet, that it came or that it went.
+        if is_gone():
+            return
         try:
-            devices.destroy(uuid)
+            devices.destroy(uuid, parent)
         except exceptions.HostError as e:
             user = self._user(uuid)
             if user is None:
                 raise
             raise exceptions.InUse(uuid, user) from e
-        if not _came(lambda: uuid not in self.snapshot().mdevs):
+        if not patience.settled(is_gone):
             raise exceptions.HostError(
-                f'mdev {uuid}', f'libvirt removed it, but it is in sysfs {_IN_TIME}'
+                f'mdev {uuid}',
+                f'libvirt removed it, but it is in sysfs {patience.IN_TIME}',
             )
 
     def _user(self, uuid: str) -> str | None:
@@ -211,13 +230,3 @@ class AutoHost:
             LOG.debug('the user of mdev %s cannot be named: %s', uuid, e)
             return None
         return f'guest {guest.name}' if guest is not None and guest.running else None
-
-
-def _came(done: cabc.Callable[[], bool]) -> bool:
-    """Wait for what was asked, and not longer than that takes."""
-    end = time.monotonic() + SETTLE_SECONDS
-    while not done():
-        if time.monotonic() > end:
-            return False
-        time.sleep(_POLL_SECONDS)
-    return True

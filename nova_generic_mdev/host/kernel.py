@@ -99,7 +99,9 @@ class KernelHost:
                     "its type's group",
                 ) from e
 
-    def remove(self, uuid: str, backend: str | None = None) -> None:
+    def remove(
+        self, uuid: str, backend: str | None = None, parent: str | None = None
+    ) -> None:
         """Remove an mdev; one that is gone will do.
 
         :raises InUse: something has opened it

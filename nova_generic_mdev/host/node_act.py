@@ -4,7 +4,8 @@
 An mdev made here is persistent and starts with the host (libvirt's node-device
 driver keeps its definition with mdevctl, wherever that lives), so it survives a
 reboot by itself.  Every step looks first and does what is missing, so that one
-that was cut short can be repeated.
+that was cut short can be repeated.  What is live the caller looks up in sysfs:
+libvirt hears of it by way of udev, a second or two later.
 
 Nothing is told apart by the text of an error.  libvirt has no code for a parent
 that is full or an mdev that is in use: the caller finds out from the kernel.
@@ -22,6 +23,7 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev import model
 from nova_generic_mdev import names
 from nova_generic_mdev import node_xml
+from nova_generic_mdev.host import patience
 
 LOG = logging.getLogger(__name__)
 # The binding has no types: a virNodeDevice, and a virConnect.
@@ -58,11 +60,14 @@ class NodeDevices:
         parent: model.Parent,
         mdev_type: str,
         attributes: model.Attributes,
+        *,
+        is_live: bool,
     ) -> None:
         """Define an mdev, start it, and let it start with the host.
 
         What of this was new is taken back where it does not come to its end.
 
+        :param is_live: it is there, as this type: it needs no start
         :raises LeftDefined: libvirt refuses, and has a definition: an older one,
             or one that it refuses to take back
         :raises HostError: libvirt refuses
@@ -78,7 +83,11 @@ class NodeDevices:
         new: list[cabc.Callable[[], object]] = []
         try:
             with self._reported(f'node device {name}'):
-                self._complete(name, wanted, new)
+                device = self._keep(name, wanted, new)
+                if not is_live:
+                    self._start(device, new)
+                if not device.autostart():
+                    device.setAutostart(1)
         except exceptions.HostError as e:
             self._take_back(e, new)
             if self._is_defined(name):
@@ -93,10 +102,10 @@ class NodeDevices:
             LOG.debug('whether %s is defined cannot be told: %s', name, e)
             return False
 
-    def _complete(
+    def _keep(
         self, name: str, wanted: model.Definition, new: list[cabc.Callable[[], object]]
-    ) -> None:
-        """Every step that is missing; each notes how it is taken back."""
+    ) -> Device:
+        """Have it defined; note how that is taken back, if it is new."""
         device = self._defined(name, wanted)
         if device is None:
             xml = node_xml.node_device(
@@ -104,11 +113,18 @@ class NodeDevices:
             )
             device = self._connection.nodeDeviceDefineXML(xml, 0)
             new.append(device.undefine)
-        if not device.isActive():
-            device.create(0)
-            new.append(device.destroy)
-        if not device.autostart():
-            device.setAutostart(1)
+        return device
+
+    def _start(self, device: Device, new: list[cabc.Callable[[], object]]) -> None:
+        """Start what is not live, once libvirt has heard that it is not."""
+        if not patience.settled(lambda: not device.isActive()):
+            raise exceptions.HostError(
+                f'node device {device.name()}',
+                f'libvirt has it as live, and {patience.IN_TIME} it is not; '
+                'restart virtnodedevd, or libvirtd',
+            )
+        device.create(0)
+        new.append(device.destroy)
 
     def _defined(self, name: str, wanted: model.Definition) -> Device | None:
         """The device, where its definition is there and says what is wanted."""
@@ -139,16 +155,17 @@ class NodeDevices:
             ) from error
 
     @contextlib.contextmanager
-    def undefined(self, uuid: str) -> cabc.Iterator[None]:
+    def undefined(self, uuid: str, parent: str | None = None) -> cabc.Iterator[None]:
         """Undo the definition of an mdev around the removal of what is live.
 
         It does not start with the host while it is being removed, and is
         undefined when that is done.  A removal that is refused changes nothing.
 
+        :param parent: one of this uuid on another parent is somebody else's
         :raises HostError: libvirt refuses
         """
         with self._reported(f'mdev {uuid}'):
-            defined = [d for d in self._called(uuid) if d.isPersistent()]
+            defined = [d for d in self._called(uuid, parent) if d.isPersistent()]
             starting = [d for d in defined if d.autostart()]
             for device in starting:
                 device.setAutostart(0)
@@ -169,26 +186,34 @@ class NodeDevices:
         except self._libvirt.libvirtError as e:
             LOG.warning('%s will not start with the host: %s', device.name(), e)
 
-    def destroy(self, uuid: str) -> None:
-        """Remove what is live of an mdev; libvirt does it, or refuses.
+    def destroy(self, uuid: str, parent: str | None = None) -> None:
+        """Remove an mdev that is live, once libvirt has heard that it is.
 
+        :param parent: as for `undefined`
         :raises HostError: libvirt refuses; an mdev that is in use, for one
         """
         with self._reported(f'mdev {uuid}'):
-            for device in self._called(uuid):
-                if device.isActive():
-                    self._unless_gone(device.destroy)
+            live = patience.settled(
+                lambda: [d for d in self._called(uuid, parent) if d.isActive()]
+            )
+            if not live:
+                raise exceptions.HostError(
+                    f'mdev {uuid}',
+                    f'it is live, and {patience.IN_TIME} libvirt has not heard of it; '
+                    'restart virtnodedevd, or libvirtd',
+                )
+            for device in live:
+                self._unless_gone(device.destroy)
 
-    def _called(self, uuid: str) -> list[Device]:
+    def _called(self, uuid: str, parent: str | None) -> list[Device]:
         """All node devices of an mdev: mdevctl takes a uuid once per parent."""
         flags = (
             self._libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_MDEV
             | self._libvirt.VIR_CONNECT_LIST_NODE_DEVICES_ACTIVE
             | self._libvirt.VIR_CONNECT_LIST_NODE_DEVICES_INACTIVE
         )
-        prefix = names.mdev_node_device(uuid, '_').rstrip('_')
         listed = self._connection.listAllDevices(flags)
-        return [device for device in listed if device.name().startswith(prefix)]
+        return [d for d in listed if is_mdev(d.name(), uuid, parent)]
 
     def _lookup(self, name: str) -> Device | None:
         return self._unless_gone(self._connection.nodeDeviceLookupByName, name)
@@ -207,3 +232,13 @@ class NodeDevices:
             yield
         except (self._libvirt.libvirtError, exceptions.InvalidXml) as e:
             raise exceptions.HostError(what, f'libvirt: {e}') from e
+
+
+def is_mdev(name: str, uuid: str, parent: str | None) -> bool:
+    """Whether a node device is this mdev on this parent; None: on any.
+
+    It is named for its parent also while that is away.
+    """
+    prefix = names.mdev_node_device(uuid, '_').rstrip('_')
+    is_it = name.startswith(prefix)
+    return is_it and (parent is None or parent.endswith(name.removeprefix(prefix)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bound for a call that has none of its own.
+"""A bound for what has none of its own: a call, and what comes by itself.
 
 The library that is called waits inside the kernel, where nothing reaches it:
 so it waits in a thread, which is given up when it takes too long.
@@ -10,9 +10,14 @@ from __future__ import annotations
 import collections.abc as cabc
 import concurrent.futures
 import threading
+import time
 import typing as ty
 
 _T = ty.TypeVar('_T')
+# udev and libvirt follow the kernel within a second or two; a busy host is slow.
+SETTLE_SECONDS = 30.0
+IN_TIME = f'after {SETTLE_SECONDS:.0f} s'
+_POLL_SECONDS = 0.1
 
 
 def bounded(
@@ -37,3 +42,14 @@ def bounded(
     # A daemon: the program must be able to end while it still waits.
     threading.Thread(target=work, daemon=True).start()
     return answer.result(timeout=seconds)
+
+
+def settled(look: cabc.Callable[[], _T]) -> _T:
+    """Look until there is something to see, and not longer than that takes.
+
+    :returns: what was seen last
+    """
+    end = time.monotonic() + SETTLE_SECONDS
+    while not (seen := look()) and time.monotonic() <= end:
+        time.sleep(_POLL_SECONDS)
+    return seen

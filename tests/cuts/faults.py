@@ -67,7 +67,7 @@ def _claims_not_undone() -> None:
 
 
 def _mdevs_not_undone() -> None:
-    giving.Giving._remove = lambda self, uuid: self._tried.remove(uuid)
+    giving.Giving._remove = lambda self, known: self._tried.remove(known.uuid)
 
 
 def _row_first() -> None:

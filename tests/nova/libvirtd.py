@@ -161,5 +161,5 @@ class Watched(hostlib.Host):
     def create(self, uuid, parent, mdev_type, attributes=()):
         return self._host.create(uuid, parent, mdev_type, attributes)
 
-    def remove(self, uuid, backend=None):
-        self._host.remove(uuid, backend)
+    def remove(self, uuid, backend=None, parent=None):
+        self._host.remove(uuid, backend, parent)

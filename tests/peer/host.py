@@ -52,7 +52,9 @@ class NovasHost:
             self._driver._create_mdev(parent, mdev_type, uuid=uuid)
         return 'libvirt'
 
-    def remove(self, uuid: str, backend: str | None = None) -> None:
+    def remove(
+        self, uuid: str, backend: str | None = None, parent: str | None = None
+    ) -> None:
         """Take an mdev out of the fake libvirt, which has no call for it."""
         devices = self._driver._host.get_connection().mdev_info.devices
         devices.pop(libvirt_utils.mdev_uuid2name(uuid), None)

@@ -379,7 +379,7 @@ def test_what_could_not_be_undone_is_not_the_next_tenants(bench):
 
 
 def test_a_crash_of_the_undoing_forgets_nothing(bench, monkeypatch):
-    def crash(uuid, backend=None):
+    def crash(uuid, backend=None, parent=None):
         raise RuntimeError
 
     bench.host.fail_create(2, errno.EIO)
@@ -431,13 +431,13 @@ def test_the_claim_goes_after_the_mdev(bench, monkeypatch):
     seen = []
     remove = bench.host.remove
 
-    def look(uuid, backend=None):
-        seen.append(dict(bench.record.claims))
-        remove(uuid, backend)
+    def look(uuid, backend=None, parent=None):
+        seen.append((parent, list(bench.record.claims)))
+        remove(uuid, backend, parent)
 
     monkeypatch.setattr(bench.host, 'remove', look)
     bench.engine.release(ME)
-    assert [list(claims_then) for claims_then in seen] == [[device.uuid]]
+    assert seen == [(device.parent, [device.uuid])]
 
 
 def test_what_is_kept_is_the_next_consumers(make):
@@ -487,10 +487,10 @@ def test_one_that_the_kernel_does_not_let_go_keeps_its_claim(bench, monkeypatch)
     given = bench.engine.allocate(ME, [request(amount=2)])
     remove = bench.host.remove
 
-    def refuse_the_first(uuid, backend=None):
+    def refuse_the_first(uuid, backend=None, parent=None):
         if uuid == given[0].uuid:
             raise exceptions.HostError(f'mdev {uuid}', 'broken')
-        remove(uuid, backend)
+        remove(uuid, backend, parent)
 
     monkeypatch.setattr(bench.host, 'remove', refuse_the_first)
     with pytest.raises(exceptions.HostError, match='broken'):
@@ -660,10 +660,10 @@ def test_nobody_waits_for_a_removal_on_another_consumers_behalf(bench, monkeypat
     removing, done = threading.Event(), threading.Event()
     remove = bench.host.remove
 
-    def slow(uuid, backend=None):
+    def slow(uuid, backend=None, parent=None):
         removing.set()
         assert done.wait(30)
-        remove(uuid, backend)
+        remove(uuid, backend, parent)
 
     monkeypatch.setattr(bench.host, 'remove', slow)
     thread = threading.Thread(target=bench.engine.release, args=(ME,))

@@ -68,9 +68,11 @@ class NovaHost:
         """Make an mdev; see :class:`~nova_generic_mdev.host.Host`."""
         return self._acting().create(uuid, parent, mdev_type, attributes)
 
-    def remove(self, uuid: str, backend: str | None = None) -> None:
+    def remove(
+        self, uuid: str, backend: str | None = None, parent: str | None = None
+    ) -> None:
         """Remove an mdev; see :class:`~nova_generic_mdev.host.Host`."""
-        self._acting().remove(uuid, backend)
+        self._acting().remove(uuid, backend, parent)
 
     def _acting(self) -> auto.AutoHost:
         """What acts; the engine undoes and keeps going on our errors alone.

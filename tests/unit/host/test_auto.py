@@ -50,8 +50,8 @@ def away(monkeypatch):
 
 @pytest.fixture
 def host_of(kernel, monkeypatch):
-    monkeypatch.setattr(auto, 'SETTLE_SECONDS', 0.2)
-    monkeypatch.setattr(auto, '_POLL_SECONDS', 0.01)
+    monkeypatch.setattr(patience, 'SETTLE_SECONDS', 0.2)
+    monkeypatch.setattr(patience, '_POLL_SECONDS', 0.01)
 
     def host_of(backend=AUTO):
         return auto.AutoHost(kernel, backend)
@@ -293,6 +293,91 @@ def test_what_libvirt_says_it_removed_and_is_still_there(
     with pytest.raises(exceptions.HostError, match='in sysfs after'):
         host.remove(UUID, 'libvirt')
     assert test_node_act.state(libvirt) == test_node_act.WHOLE
+
+
+# libvirt hears from udev, a second or two after the kernel
+
+
+NEVER = 10**6
+
+
+@pytest.mark.parametrize('backend', [AUTO, LIBVIRT])
+def test_one_that_libvirt_has_not_heard_to_be_gone_is_started_when_it_has(
+    host_of, kernel, libvirt, caplog, backend
+):
+    host = host_of(backend)
+    host.create(UUID, MTTY, 'mtty-2')
+    kernel.lose_mdev(UUID)
+    libvirt.acts.clear()
+    libvirt.behind = 3
+    assert host.create(UUID, MTTY, 'mtty-2') == 'libvirt'
+    assert (live(kernel), libvirt.acts) == ([UUID], ['create'])
+    assert warnings(caplog) == []
+
+
+def test_one_that_libvirt_never_hears_to_be_gone_the_kernel_makes(
+    host_of, kernel, libvirt, caplog
+):
+    host = host_of()
+    host.create(UUID, MTTY, 'mtty-2')
+    kernel.lose_mdev(UUID)
+    libvirt.behind = NEVER
+    assert host.create(UUID, MTTY, 'mtty-2') == 'libvirt'
+    assert live(kernel) == [UUID]
+    assert ['restart virtnodedevd' in w for w in warnings(caplog)] == [True]
+
+
+@pytest.mark.parametrize('backend', [AUTO, LIBVIRT])
+def test_one_that_libvirt_has_not_heard_of_is_not_made_twice(host_of, libvirt, backend):
+    host = host_of(backend)
+    host.create(UUID, MTTY, 'mtty-2')
+    libvirt.acts.clear()
+    libvirt.behind = 1
+    assert host.create(UUID, MTTY, 'mtty-2') == 'libvirt'
+    assert libvirt.acts == []
+
+
+def test_one_that_libvirt_has_not_heard_of_is_removed_when_it_has(
+    host_of, kernel, libvirt
+):
+    host = host_of(LIBVIRT)
+    host.create(UUID, MTTY, 'mtty-2')
+    libvirt.behind = 3
+    host.remove(UUID, 'libvirt', MTTY)
+    assert (live(kernel), libvirt.mdev(UUID)) == ([], [])
+
+
+def test_one_that_libvirt_never_hears_of_stays(host_of, kernel, libvirt):
+    host = host_of(LIBVIRT)
+    host.create(UUID, MTTY, 'mtty-2')
+    libvirt.behind = NEVER
+    with pytest.raises(exceptions.HostError, match='restart virtnodedevd'):
+        host.remove(UUID, 'libvirt', MTTY)
+    libvirt.behind = 0
+    assert test_node_act.state(libvirt) == test_node_act.WHOLE
+
+
+def test_one_that_went_unheard_is_removed_without_libvirt(host_of, kernel, libvirt):
+    host = host_of(LIBVIRT)
+    host.create(UUID, MTTY, 'mtty-2')
+    kernel.lose_mdev(UUID)
+    libvirt.behind = NEVER
+    host.remove(UUID, 'libvirt', MTTY)
+    assert libvirt.acts[-1] == 'undefine'
+    assert 'destroy' not in libvirt.acts
+
+
+@pytest.mark.parametrize('backend', [AUTO, LIBVIRT])
+def test_what_is_defined_on_another_parent_is_somebody_elses(
+    host_of, kernel, libvirt, backend
+):
+    host = host_of(backend)
+    host.create(UUID, PCI, 'mttypci-2')
+    kernel.lose_mdev(UUID)
+    host.create(UUID, MTTY, 'mtty-2')
+    host.remove(UUID, 'libvirt', MTTY)
+    assert live(kernel) == []
+    assert [(d.parent, d.starts) for d in libvirt.mdev(UUID)] == [(PCI, True)]
 
 
 @pytest.mark.parametrize('backend', [AUTO, LIBVIRT])

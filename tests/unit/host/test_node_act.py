@@ -38,6 +38,16 @@ def libvirt(host):
 
 
 @pytest.fixture
+def remove(devices, host):
+    def remove(uuid=UUID, parent=None):
+        with devices.undefined(uuid, parent):
+            if uuid in host.snapshot().mdevs:
+                devices.destroy(uuid, parent)
+
+    return remove
+
+
+@pytest.fixture
 def devices(libvirt):
     return node_act.NodeDevices(fake_libvirt.binding(libvirt), libvirt)
 
@@ -46,7 +56,8 @@ def devices(libvirt):
 def create(devices, host):
     def create(parent=MTTY, mdev_type='mtty-2', attributes=()):
         known = host.snapshot().parents[parent]
-        devices.create(UUID, known, mdev_type, attributes)
+        is_live = UUID in host.snapshot([parent]).mdevs
+        devices.create(UUID, known, mdev_type, attributes, is_live=is_live)
 
     return create
 
@@ -195,44 +206,69 @@ def test_removal_undoes_both_halves(create, devices, libvirt):
     assert libvirt.acts == ['setAutostart', 'destroy', 'undefine']
 
 
-def test_both_definitions_of_a_uuid_are_undone(create, devices, libvirt):
+def test_both_definitions_of_a_uuid_are_undone(create, remove, libvirt):
     create(PCI, 'mttypci-2')
     libvirt.host.lose_mdev(UUID)
     create()
-    with devices.undefined(UUID):
-        devices.destroy(UUID)
+    remove()
     assert libvirt.mdev(UUID) == []
 
 
-def test_another_uuid_is_left_alone(create, devices, libvirt):
+def test_a_definition_on_another_parent_is_left_alone(create, remove, libvirt):
+    create(PCI, 'mttypci-2')
+    libvirt.host.lose_mdev(UUID)
     create()
-    with devices.undefined(UUID.replace('a', 'b')):
-        devices.destroy(UUID.replace('a', 'b'))
+    remove(UUID, MTTY)
+    assert [d.parent for d in libvirt.mdev(UUID)] == [PCI]
+    assert state(libvirt) == [(False, True, True)]
+
+
+@pytest.mark.parametrize(
+    ('name', 'parent', 'expected'),
+    [
+        pytest.param('{}_mtty', 'mtty_mtty', True, id='its own'),
+        pytest.param('{}_mtty', None, True, id='on any'),
+        pytest.param('{}_mtty', 'mdpy_mdpy', False, id='on another'),
+        pytest.param('{}_0000_00_05_0', 'pci_0000_00_05_0', True, id='of PCI'),
+        pytest.param('{}_0000_00_05_0', 'pci_0000_00_05_1', False, id='a function'),
+        pytest.param('{}_matrix', 'ap_matrix', True, id='the AP matrix'),
+        pytest.param('{}_0_0_0023', 'css_0_0_0023', True, id='a subchannel'),
+        pytest.param('{}0_mtty', 'mtty_mtty', False, id='of a longer uuid'),
+        pytest.param('mdev_x', None, False, id='of another uuid'),
+    ],
+)
+def test_the_node_device_of_an_mdev_on_a_parent(name, parent, expected):
+    prefix = f'mdev_{UUID}'.replace('-', '_')
+    found = node_act.is_mdev(name.format(prefix), UUID, parent)
+    assert found is expected
+
+
+def test_another_uuid_is_left_alone(create, remove, libvirt):
+    create()
+    remove(UUID.replace('a', 'b'))
     assert state(libvirt) == WHOLE
 
 
-def test_what_is_only_live_is_destroyed(create, devices, libvirt):
+def test_what_is_only_live_is_destroyed(create, remove, libvirt):
     create()
     only(libvirt).undefine()
-    with devices.undefined(UUID):
-        devices.destroy(UUID)
+    remove()
     assert UUID not in libvirt.host.snapshot().mdevs
 
 
-def test_what_is_only_defined_is_undefined(create, devices, libvirt):
+def test_what_is_only_defined_is_undefined(create, remove, libvirt):
     create()
     libvirt.host.lose_mdev(UUID)
-    with devices.undefined(UUID):
-        devices.destroy(UUID)
+    remove()
     assert libvirt.mdev(UUID) == []
     assert 'destroy' not in libvirt.acts
 
 
-def test_a_removal_that_is_refused_changes_nothing(create, devices, libvirt):
+def test_a_removal_that_is_refused_changes_nothing(create, remove, libvirt):
     create()
     libvirt.host.attach(UUID)
-    with pytest.raises(exceptions.HostError), devices.undefined(UUID):
-        devices.destroy(UUID)
+    with pytest.raises(exceptions.HostError):
+        remove()
     assert state(libvirt) == WHOLE
 
 
@@ -247,14 +283,13 @@ def test_one_that_did_not_start_with_the_host_does_not_after_a_refusal(
 
 
 @pytest.mark.parametrize('step', ['setAutostart', 'destroy', 'undefine'])
-def test_a_removal_that_was_cut_short_can_be_repeated(create, devices, libvirt, step):
+def test_a_removal_that_was_cut_short_can_be_repeated(create, remove, libvirt, step):
     create()
     libvirt.before[step] = lambda: setattr(libvirt, 'alive', False)
-    with pytest.raises(exceptions.HostError), devices.undefined(UUID):
-        devices.destroy(UUID)
+    with pytest.raises(exceptions.HostError):
+        remove()
     libvirt.alive, libvirt.before = True, {}
-    with devices.undefined(UUID):
-        devices.destroy(UUID)
+    remove()
     assert libvirt.mdev(UUID) == []
     assert UUID not in libvirt.host.snapshot().mdevs
 
