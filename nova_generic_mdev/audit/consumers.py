@@ -19,19 +19,27 @@ _NONE: factslib.Counts = collections.Counter()
 
 
 def find(facts: factslib.Facts) -> cabc.Iterator[findings.Finding]:
-    """A finding for each consumer that has more, or less, than it should."""
+    """A finding for each consumer that has more, or less, than it should.
+
+    Who lacks what another has too much of may be its heir: a migration, or the
+    server itself.  Not a guest here that names nothing of one that is gone.
+    """
     if facts.told.claims is None or facts.told.placement is None:
         return
     lacking = {c: left for c in facts.held if (left := lacks(facts, c))}
     for consumer in sorted(facts.promised):
         surplus = has_too_many(facts, consumer)
-        heirs = sorted(c for c in lacking if lacking[c] & surplus)
+        gone = is_gone(facts, consumer)
+        heirs = sorted(
+            heir
+            for heir in lacking
+            if lacking[heir] & surplus and not (gone and heir in facts.guests)
+        )
         for heir in heirs:
             lacking[heir] -= surplus
         if heirs:
             yield _moved(facts, consumer, heirs)
         elif surplus:
-            gone = is_gone(facts, consumer)
             kind = Kind.STALE_CLAIM if gone else Kind.DEVICE_WITHOUT_ALLOCATION
             yield _finding(facts, kind, consumer)
     for consumer in sorted(c for c, left in lacking.items() if +left):

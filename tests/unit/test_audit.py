@@ -575,6 +575,30 @@ def moving(world):
     del world.held[PROVIDER][ME]
 
 
+@row(
+    'a server went, and nobody here can tell whether a migration holds it instead',
+    consumer(W, K.CONSUMER_DIFFERS),
+    claims=NOTHING,
+    placement=NOTHING,
+)
+def moving_away(world):
+    world.lose('one', ME)
+    world.hold(OTHER)
+
+
+@row(
+    'a server went, and another one here lacks as much, which is no heir',
+    consumer(W, K.STALE_CLAIM),
+    consumer(E, K.ALLOCATION_WITHOUT_DEVICE, OTHER),
+    claims=NOTHING,
+    libvirt={consumer(W, K.CONSUMER_DIFFERS)},
+    placement=NOTHING,
+)
+def gone_beside_one_that_lacks(world):
+    world.lose('one', ME)
+    guest_with_an_allocation(world)
+
+
 # Providers
 
 
