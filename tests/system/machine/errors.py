@@ -98,6 +98,10 @@ class CommandFailed(MachineError):
         super().__init__(f'exit status {status} of: {command}\n{output}')
 
 
+class ConnectionBroke(MachineError):
+    """The agent in a machine is reached no longer, and QEMU has not ended."""
+
+
 class TimedOut(MachineError):
     """Something in a running machine took longer than it was given.
 

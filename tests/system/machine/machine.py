@@ -82,7 +82,7 @@ class Machine(access.Access):
 
     # ---- life ----
 
-    def start(self, timeout: float = 180.0, *, libvirt: bool = True) -> Machine:
+    def start(self, timeout: float = 300.0, *, libvirt: bool = True) -> Machine:
         """Power on, and wait until the machine can be used.
 
         A new machine whose kernel ends at once is started once more: emulation
@@ -155,7 +155,7 @@ class Machine(access.Access):
             machine._agent.connect(_FOUND_TIMEOUT)
         return machine
 
-    def reboot(self, timeout: float = 180.0, *, clean: bool = True) -> None:
+    def reboot(self, timeout: float = 300.0, *, clean: bool = True) -> None:
         """Start again with the same disk.
 
         One that its emulation breaks at boot (see `start`) is started once more:
