@@ -10,9 +10,10 @@ from __future__ import annotations
 import collections.abc as cabc
 import contextlib
 import json
-import threading
 import typing as ty
 from http import server
+
+from tests.functional import serving
 
 USER, PASSWORD, PROJECT = 'placement', 'of the tests', 'service'
 REGION = 'RegionOne'
@@ -35,14 +36,8 @@ class Identity:
     @contextlib.contextmanager
     def running(self) -> cabc.Iterator[Identity]:
         """Serve in a thread."""
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
+        with serving.in_thread(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
     @property
     def version(self) -> dict[str, ty.Any]:

@@ -13,7 +13,6 @@ import collections.abc as cabc
 import contextlib
 import logging
 import pathlib
-import threading
 import typing as ty
 from wsgiref import simple_server
 
@@ -23,6 +22,8 @@ from oslo_config import cfg
 from placement import conf as placement_conf
 from placement import db_api
 from placement import deploy
+
+from tests.functional import serving
 
 # What noauth2 takes for the administrator's.
 TOKEN = 'admin'  # noqa: S105
@@ -68,14 +69,8 @@ class Service:
     @contextlib.contextmanager
     def running(self) -> cabc.Iterator[Service]:
         """Serve in a thread."""
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
+        with serving.in_thread(self._server):
             yield self
-        finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
 
     def serve(self) -> None:
         """Serve until it is interrupted."""
