@@ -52,7 +52,7 @@ test-nova: nova-venv ## Run those with Nova's services and the driver
 
 .PHONY: test-storm
 test-storm: nova-venv ## Run a storm through the API, on MariaDB; some minutes
-	OS_TEST_TIMEOUT=1200 $(call nova,tests/storm,storm)
+	OS_TEST_TIMEOUT=1400 $(call nova,tests/storm,storm)
 
 .PHONY: test-sites
 test-sites: nova-venv ## Start nova-compute with us installed in every way

@@ -37,7 +37,7 @@ class Order:
 
 
 def many(random):
-    """Sixty servers and a few, in any order."""
+    """Forty servers and a few, in any order."""
     numbers = itertools.count(1)
 
     def some(kind, amount, **facts):
@@ -46,14 +46,14 @@ def many(random):
             yield Order(name=f'{kind}-{next(numbers)}', flavor=flavor, **facts)
 
     orders = [
-        *some('plain', 18),
-        *some('leaving', 9, then=LEAVE),
+        *some('plain', 13),
+        *some('leaving', 6, then=LEAVE),
         *some('hasty', 6, then=HASTE),
-        *some(DOOMED, 7),
-        *some(STUMBLING, 8),
-        *some('several', 2, count=4),
+        *some(DOOMED, 5),
+        *some(STUMBLING, 5),
+        *some('several', 1, count=3),
     ]
     random.shuffle(orders)
     # While there is room for all of them: Nova gives all of them up, or none.
-    first = [Order(name='several', flavor='one', count=4) for _ in range(2)]
+    first = [Order(name='several', flavor='one', count=3) for _ in range(2)]
     return [*first, *orders]

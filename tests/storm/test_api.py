@@ -16,6 +16,7 @@ from tests.nova import guests
 from tests.nova.storm import crowd
 from tests.nova.storm import watching
 from tests.storm import base
+from tests.storm import boots as bootslib
 from tests.storm import orders as orderslib
 from tests.storm import users
 
@@ -49,13 +50,14 @@ class ApiStorm(users.Users, base.TestCase):
             name: self.flavor(**{k.replace(':', '__'): v for k, v in specs.items()})
             for name, specs in orderslib.FLAVORS.items()
         }
+        self.boots = self.useFixture(bootslib.Boots())
         self.ordered = self.updates = 0
         self.stumbled = set()
         #: the creates that the kernel refuses, by their host and number
         self.refused = set()
 
     def _start_host(self, hostname):
-        host = fixture.together(fixture.pci_mtty(2, ports=10), fixture.pci_gpus(1))
+        host = fixture.together(fixture.pci_mtty(2, ports=6), fixture.pci_gpus(1))
         connection = self.libvirtds[hostname] = watching.Watching(host, hostname)
         connection.peers = self.libvirtds
         connection.before_start = self._start
@@ -105,11 +107,20 @@ class ApiStorm(users.Users, base.TestCase):
         using.start()
         self._until(lambda: self._made('one') > 5 or errors, 'some boots')
         self.assertTrue(self.servers('BUILD'), 'the storm is over already')
-        self.restart('one')
+        self._restart('one')
         using.join()
         if errors:
             raise errors[0]
         return self.wait_for_quiet()
+
+    def _restart(self, hostname):
+        """As an orderly stop of the process: what it has begun comes to its end."""
+        stopped = self.computes[hostname].manager
+
+        def end():
+            self._until(lambda: not self.boots.of(stopped), 'the boots that it began')
+
+        self.restart(hostname, while_down=end)
 
     @contextlib.contextmanager
     def _updates(self):
@@ -117,7 +128,7 @@ class ApiStorm(users.Users, base.TestCase):
         ended = threading.Event()
 
         def run():
-            while not ended.wait(1):
+            while not ended.wait(5):
                 for compute in list(self.computes.values()):
                     compute.manager.update_available_resource(self.context)
                     self.updates += 1
