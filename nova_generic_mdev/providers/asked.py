@@ -24,11 +24,9 @@ def parent_of(root: str, provider: str, known: cabc.Collection[str] = ()) -> str
 
     :param known: names of parents; a name that was cut is only told by these
     """
-    parent = names.providers(root, known).get(provider)
-    if parent is not None:
-        return parent
-    whole = len(provider) < names.MAX_PROVIDER_NAME
-    return provider.removeprefix(f'{root}_') if whole else None
+    if len(provider) < names.MAX_PROVIDER_NAME:
+        return provider.removeprefix(f'{root}_')
+    return names.providers(root, known).get(provider)
 
 
 def recorded(

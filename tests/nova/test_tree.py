@@ -165,7 +165,7 @@ class CutTest(UpdateTest):
         self.assertEqual(names.MAX_PROVIDER_NAME, len(name))
         uuid = self.tree.data(name).uuid
         self.assertEqual(
-            GPU, promises.parents_of(self.tree, self.store.published())[uuid]
+            GPU, promises.parents_of(self.tree, self.store.published)[uuid]
         )
         self.update()
         self.assertEqual(uuid, self.tree.data(name).uuid)

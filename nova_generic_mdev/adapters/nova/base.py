@@ -95,8 +95,9 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
             )
         tree = self.provider_tree or self._placement.tree(self._host.get_hostname())
         with errors.as_novas():
-            parents = promises.parents_of(tree, self._mdevs.store.published())
-            return promises.requests(instance.uuid, allocations or {}, parents, wanted)
+            told = allocations or {}
+            parents = promises.parents_of(tree, self._mdevs.store.published, told)
+            return promises.requests(instance.uuid, told, parents, wanted)
 
     def _serve(
         self,
@@ -221,7 +222,7 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
                 return
             root = self._host.get_hostname()
             with errors.as_novas():
-                found = promises.parents_of(tree, shared)
+                found = promises.parents_of(tree, lambda: shared)
             for uuid in sorted(u for u, parent in found.items() if parent in shared):
                 offered = functools.partial(self._offered, root, found[uuid])
                 self._placement.republish(uuid, offered)

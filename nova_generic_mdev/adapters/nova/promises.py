@@ -44,24 +44,40 @@ def _amount(told: str) -> int:
         return 0
 
 
-def parents_of(tree: ty.Any, known: cabc.Collection[str] = ()) -> dict[str, str]:
+def parents_of(
+    tree: ty.Any,
+    known: cabc.Callable[[], cabc.Collection[str]] = tuple,
+    only: cabc.Iterable[str] | None = None,
+) -> dict[str, str]:
     """The parent's name of each provider of ours, by the provider's uuid.
 
     A provider is ours if it is right below a root and carries one of our traits.
     Its name is held against its own root's: another root may be called alike.
 
     :param tree: a ``nova.compute.provider_tree.ProviderTree``
-    :param known: names of parents, for providers whose name had to be cut
+    :param known: names of parents; asked for a provider whose name had to be cut
+    :param only: look at these providers, by uuid, and at no other
     """
     found = {}
-    for root in tree.roots:
-        for uuid in tree.get_provider_uuids(root.uuid):
-            data = tree.data(uuid)
-            if data.parent_uuid == root.uuid and providers.is_marked(data.traits):
-                parent = providers.parent_of(root.name, data.name, known)
-                if parent is not None:
-                    found[uuid] = parent
+    roots = {root.uuid: root.name for root in tree.roots}
+    for uuid in tree.get_provider_uuids() if only is None else only:
+        # What a copy of one costs is little; of all of a large host it is not.
+        data = tree.data(uuid) if tree.exists(uuid) else None
+        if data is None or data.parent_uuid not in roots:
+            continue
+        if providers.is_marked(data.traits):
+            parent = _parent_of(roots[data.parent_uuid], data.name, known)
+            if parent is not None:
+                found[uuid] = parent
     return found
+
+
+def _parent_of(
+    root: str, provider: str, known: cabc.Callable[[], cabc.Collection[str]]
+) -> str | None:
+    return providers.parent_of(root, provider) or providers.parent_of(
+        root, provider, known()
+    )
 
 
 def requests(

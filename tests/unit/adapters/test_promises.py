@@ -91,8 +91,19 @@ def test_a_name_that_was_cut_needs_a_parent_that_is_known():
     assert len(name) == names.MAX_PROVIDER_NAME
     tree = tree_of(root, **{name: {MARK}})
     assert promises.parents_of(tree) == {}
-    assert promises.parents_of(tree, [MTTY]) == {}
-    assert promises.parents_of(tree, [MTTY, GPU]) == {f'uuid of {name}': GPU}
+    assert promises.parents_of(tree, lambda: [MTTY]) == {}
+    assert promises.parents_of(tree, lambda: [MTTY, GPU]) == {f'uuid of {name}': GPU}
+
+
+def test_of_a_large_tree_only_what_is_asked_for_is_looked_at(monkeypatch):
+    tree = tree_of(**{f'host_mtty_{n}': {MARK} for n in range(64)})
+    asked = []
+    data = tree.data
+    monkeypatch.setattr(tree, 'data', lambda uuid: asked.append(uuid) or data(uuid))
+    wanted = ['uuid of host_mtty_7', 'uuid of nobody']
+    found = promises.parents_of(tree, pytest.fail, wanted)
+    assert found == {'uuid of host_mtty_7': 'mtty_7'}
+    assert asked == wanted[:1]
 
 
 # What was promised
