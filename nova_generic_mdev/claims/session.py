@@ -12,6 +12,7 @@ import sqlite3
 import typing as ty
 
 from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
 from nova_generic_mdev import record
 from nova_generic_mdev.claims import schema
 
@@ -119,7 +120,7 @@ class Session:
         self.drop_claim(uuid)
         self._connection.execute('DELETE FROM mdevs WHERE uuid = ?', (uuid,))
 
-    def published(self) -> dict[str, frozenset[str]]:
+    def published(self) -> cabc.Mapping[str, frozenset[str]]:
         """The traits that we last gave each parent's provider, by parent."""
         return read_published(self._connection)
 
@@ -166,12 +167,14 @@ def read(connection: sqlite3.Connection, scope: record.Scope | None) -> record.C
     return record.Claims(mdevs=mdevs, claims=claims, drained=read_drained(connection))
 
 
-def read_published(connection: sqlite3.Connection) -> dict[str, frozenset[str]]:
+def read_published(
+    connection: sqlite3.Connection,
+) -> cabc.Mapping[str, frozenset[str]]:
     """The traits that we last gave each parent's provider, by parent."""
     found: dict[str, set[str]] = {}
     for parent, trait in connection.execute('SELECT parent, trait FROM published'):
         found.setdefault(parent, set()).add(trait)
-    return {parent: frozenset(traits) for parent, traits in found.items()}
+    return model.freeze({p: frozenset(traits) for p, traits in found.items()})
 
 
 def read_drained(connection: sqlite3.Connection) -> frozenset[str]:

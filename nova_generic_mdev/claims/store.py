@@ -15,44 +15,23 @@ import collections.abc as cabc
 import contextlib
 import os
 import sqlite3
-import time
 import typing as ty
-import urllib.parse
 
 from nova_generic_mdev import exceptions
+from nova_generic_mdev import model
 from nova_generic_mdev import record
 from nova_generic_mdev.claims import files
 from nova_generic_mdev.claims import locks
+from nova_generic_mdev.claims import opening
 from nova_generic_mdev.claims import schema
 from nova_generic_mdev.claims import session
+from nova_generic_mdev.claims import watch
 
 FILE = 'claims.sqlite'
 _T = ty.TypeVar('_T')
 _LOCK_SECONDS = 30.0
-# How long a commit waits for those who are reading, which is a moment.
-_BUSY_SECONDS = 5.0
-_BUSY_POLL = 0.005
 _UNFINISHED = frozenset({'SQLITE_READONLY_ROLLBACK', 'SQLITE_READONLY_CANTLOCK'})
 _DAMAGED = frozenset({'SQLITE_CORRUPT', 'SQLITE_NOTADB'})
-
-
-class _Connection(sqlite3.Connection):
-    """Waits for others by polling, and lets the rest of the process go on.
-
-    SQLite waits inside of itself, and a service on eventlet with it as a whole:
-    also the one that is waited for, if something let others run in its midst.
-    """
-
-    def execute(self, sql: str, parameters: ty.Any = (), /) -> sqlite3.Cursor:
-        end = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                return super().execute(sql, parameters)
-            except sqlite3.OperationalError as e:
-                is_busy = e.sqlite_errorname.startswith('SQLITE_BUSY')
-                if not is_busy or time.monotonic() > end:
-                    raise
-            time.sleep(_BUSY_POLL)
 
 
 def exists(state_path: str) -> bool:
@@ -83,6 +62,7 @@ class ClaimStore:
         #: what orders those who change the host, whatever process they are in
         self.locks = locks.Locks(self.state_path)
         self._machine = machine
+        self._watch = watch.Watch(self.path)
 
     def exists(self) -> bool:
         """Whether there is a record; nothing is made."""
@@ -93,14 +73,21 @@ class ClaimStore:
 
         :raises ClaimsError: it cannot be read, is newer, or of another machine
         """
-        return self._look(lambda seen: session.read(seen, scope), record.Claims())
+        if scope is not None:
+            return self._look(lambda seen: session.read(seen, scope), record.Claims())
+        return self._watch.kept(
+            'claims',
+            lambda: self._look(lambda seen: session.read(seen, None), record.Claims()),
+        )
 
-    def published(self) -> dict[str, frozenset[str]]:
+    def published(self) -> cabc.Mapping[str, frozenset[str]]:
         """The traits that we last gave each parent's provider, by parent.
 
         :raises ClaimsError: as :meth:`load`
         """
-        return self._look(session.read_published, {})
+        return self._watch.kept(
+            'published', lambda: self._look(session.read_published, model.freeze({}))
+        )
 
     def drained(self) -> frozenset[str]:
         """The parents on which nothing new is to land; raises as :meth:`load`."""
@@ -186,20 +173,14 @@ class ClaimStore:
 
     @contextlib.contextmanager
     def _connection(self, mode: str) -> cabc.Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(
-            f'file:{urllib.parse.quote(self.path)}?mode={mode}',
-            uri=True,
-            isolation_level=None,
-            timeout=0,
-            factory=_Connection,
-        )
-        with contextlib.closing(connection):
-            connection.execute('PRAGMA foreign_keys = ON')
+        opened = opening.opened(self.path, mode)
+        with contextlib.closing(opened):
+            opened.execute('PRAGMA foreign_keys = ON')
             # The removal of the journal is what commits. Less than EXTRA does not
             # wait for it to reach the disk, and a power cut would take it back.
-            connection.execute('PRAGMA synchronous = EXTRA')
-            self._check(connection)
-            yield connection
+            opened.execute('PRAGMA synchronous = EXTRA')
+            self._check(opened)
+            yield opened
 
     def _check(self, connection: sqlite3.Connection) -> None:
         version = schema.version(connection)

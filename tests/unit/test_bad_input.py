@@ -32,8 +32,8 @@ import pytest
 from nova_generic_mdev import engine
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
+from nova_generic_mdev.claims import opening
 from nova_generic_mdev.claims import schema
-from nova_generic_mdev.claims import store as store_module
 from tests.unit import benches
 from tests.unit import scenes
 
@@ -96,7 +96,7 @@ def test_a_record_that_cannot_be_read_stops_all_that_would_act(
 
 @pytest.mark.parametrize('operation', OPERATIONS)
 def test_a_record_that_a_hung_program_has_locked(bench, operation, monkeypatch):
-    monkeypatch.setattr(store_module, '_BUSY_SECONDS', 0.05)
+    monkeypatch.setattr(opening, '_BUSY_SECONDS', 0.05)
     before, live = bench.record, bench.live
     hung = sqlite3.connect(bench.store.path, isolation_level=None)
     hung.execute('BEGIN EXCLUSIVE')
@@ -113,7 +113,7 @@ class Disk:
 
     def __init__(self, monkeypatch) -> None:
         self.room: int | None = None
-        whole = store_module._Connection.execute
+        whole = opening.Connection.execute
 
         def execute(connection, sql, parameters=(), /):
             if sql == 'COMMIT' and self.room is not None:
@@ -122,7 +122,7 @@ class Disk:
                 self.room -= 1
             return whole(connection, sql, parameters)
 
-        monkeypatch.setattr(store_module._Connection, 'execute', execute)
+        monkeypatch.setattr(opening.Connection, 'execute', execute)
 
 
 def full() -> sqlite3.OperationalError:

@@ -29,7 +29,8 @@ def host_of(driver: ty.Any, conf: cfg.ConfigOpts) -> hostlib.Host:
 
     :param driver: Nova's libvirt driver, whose connection is used
     """
-    return NovaHost(driver, auto.Backend(conf.generic_mdev.backend))
+    enabled = conf.devices.enabled_mdev_types
+    return NovaHost(driver, auto.Backend(conf.generic_mdev.backend), enabled)
 
 
 def store_of(driver: ty.Any, conf: cfg.ConfigOpts) -> claimslib.ClaimStore:
@@ -49,10 +50,12 @@ class NovaHost:
     restarted, and hands out one that does not block an eventlet service.
     """
 
-    def __init__(self, driver: ty.Any, backend: auto.Backend) -> None:
+    def __init__(
+        self, driver: ty.Any, backend: auto.Backend, enabled: cabc.Collection[str]
+    ) -> None:
         self._driver = driver
         self._backend = backend
-        self._kernel = kernel.KernelHost(sysfs.SysfsReader(SYSFS))
+        self._kernel = kernel.KernelHost(sysfs.RememberingReader(SYSFS, enabled))
 
     def snapshot(self, parents: cabc.Iterable[str] | None = None) -> model.HostSnapshot:
         """What sysfs tells; see :class:`~nova_generic_mdev.host.Reader`."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections.abc as cabc
 import typing as ty
 
 from nova import exception
@@ -26,12 +27,59 @@ class Update:
     steps: tuple[providers.Change, ...]
 
 
+@model.value
+class Decided:
+    """An update, and all that it was decided on."""
+
+    view: publishing.View
+    tree: tuple[providers.Current, ...]
+    update: Update
+
+    def still_holds(
+        self, view: publishing.View, tree: tuple[providers.Current, ...]
+    ) -> bool:
+        """Whether the host, the record and Placement are as they were, all of them.
+
+        A look that finds nothing new gives the same snapshot again, and so does the
+        record: that they are equal need not be found out piece by piece.
+        """
+        before = self.view
+        return (
+            view.snapshot is before.snapshot
+            and view.claims is before.claims
+            and view.published is before.published
+            and tree == self.tree
+        )
+
+
+class Providers(cabc.Mapping[str, ty.Any]):
+    """Nova's data of providers, by the parent's name; each is copied when asked for.
+
+    :param names: of the providers, by the parent's name
+    """
+
+    def __init__(self, tree: ty.Any, names: cabc.Mapping[str, str]) -> None:
+        self._tree = tree
+        self._names = names
+
+    def __getitem__(self, parent: str) -> ty.Any:
+        return self._tree.data(self._names[parent])
+
+    def __iter__(self) -> cabc.Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 class Inventories(base.Base):
     """Inventories and traits on ``<host>_<parent>`` providers."""
 
     # While one update runs, which Nova serialises; Nova's helper does not hand on
     # what it is about.
     _update: Update | None = None
+    # The last that asked nobody and had nothing to note.
+    _decided: Decided | None = None
 
     def _update_provider_tree_for_vgpu(
         self, provider_tree: ty.Any, nodename: str, allocations: ty.Any = None
@@ -74,17 +122,29 @@ class Inventories(base.Base):
         self, view: publishing.View, provider_tree: ty.Any, root: str
     ) -> Update:
         tree = publishing.current(provider_tree, root)
+        if self._decided is not None and self._decided.still_holds(view, tree):
+            return self._decided.update
         offered = publishing.offer(view, root, tree)
-        asked = publishing.with_allocated(
-            offered, tree, view, root, self._placement.allocated
-        )
+        doubts: list[str] = []
+
+        def allocated(provider: str) -> frozenset[str] | None:
+            doubts.append(provider)
+            return self._placement.allocated(provider)
+
+        asked = publishing.with_allocated(offered, tree, view, root, allocated)
         published = {
             names.provider(root, parent): traits
             for parent, traits in view.published.items()
         }
         steps = providers.diff(root, offered.wanted, tuple(asked), published)
-        self._mdevs.remember(publishing.published(offered, tree, view, root))
-        return Update(offered=offered, steps=steps)
+        noted = publishing.published(offered, tree, view, root)
+        self._mdevs.remember(noted)
+        update = Update(offered=offered, steps=steps)
+        is_final = not doubts and not noted
+        self._decided = (
+            Decided(view=view, tree=tree, update=update) if is_final else None
+        )
+        return update
 
     def _get_gpu_inventories(self) -> ty.Any:
         """What each parent offers, in the shape of Nova's own driver, and more."""
@@ -97,7 +157,7 @@ class Inventories(base.Base):
 
     def _ensure_pgpu_providers(
         self, inventories_dict: ty.Any, provider_tree: ty.Any, nodename: str
-    ) -> dict[str, ty.Any]:
+    ) -> cabc.Mapping[str, ty.Any]:
         """Make the tree what it should be.
 
         :returns: Nova's data of each provider of ours, by the parent's name
@@ -110,7 +170,5 @@ class Inventories(base.Base):
                 )
             )
         publishing.change(provider_tree, update.steps)
-        return {
-            told.parent: provider_tree.data(name)
-            for name, told in update.offered.wanted.items()
-        }
+        wanted = update.offered.wanted
+        return Providers(provider_tree, {told.parent: n for n, told in wanted.items()})

@@ -20,6 +20,7 @@ from nova_generic_mdev import claims as claimslib
 from nova_generic_mdev import engine as enginelib
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import host as hostlib
+from nova_generic_mdev import model
 from nova_generic_mdev import policy as policylib
 from nova_generic_mdev import record
 from nova_generic_mdev.adapters.nova import errors
@@ -30,6 +31,8 @@ from nova_generic_mdev.adapters.nova import publishing
 
 CONF = nova_conf.CONF
 LOG = logging.getLogger(__name__)
+
+_Resolved = tuple[model.HostSnapshot, frozenset[str], policylib.Resolution]
 
 
 class Looks:
@@ -46,6 +49,8 @@ class Looks:
     ) -> None:
         self._driver = driver
         self._guests = guests
+        # The last, and what it was of.
+        self._resolved: _Resolved | None = None
 
     @functools.cached_property
     def policy(self) -> policylib.Policy:
@@ -104,16 +109,23 @@ class Looks:
             parents = None
         with errors.as_novas():
             look = self.engine.look(parents)
-            resolved = policylib.resolve(
-                self.policy, look.snapshot.parents.values(), look.claims.drained
-            )
             return publishing.View(
                 policy=self.policy,
-                resolution=resolved,
+                resolution=self._resolution(look),
                 snapshot=look.snapshot,
                 claims=look.claims,
                 published=self.store.published(),
             )
+
+    def _resolution(self, look: enginelib.Look) -> policylib.Resolution:
+        """The rules on the parents; of the same look they are the same."""
+        snapshot, drained = look.snapshot, look.claims.drained
+        before = self._resolved
+        if before is None or before[0] is not snapshot or before[1] != drained:
+            present = snapshot.parents.values()
+            resolved = policylib.resolve(self.policy, present, drained)
+            before = self._resolved = (snapshot, drained, resolved)
+        return before[2]
 
     def types_of(
         self, requests: cabc.Iterable[allocation.Request]

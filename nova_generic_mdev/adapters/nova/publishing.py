@@ -91,20 +91,31 @@ def offer(view: View, root: str, tree: cabc.Iterable[providers.Current] = ()) ->
 def current(tree: ty.Any, root: str) -> tuple[providers.Current, ...]:
     """What Nova's provider tree has, from the root down.
 
+    Read where it is: to let Nova copy each provider (``tree.data``) would take
+    longer than all the rest of an update.
+
     :param tree: a ``nova.compute.provider_tree.ProviderTree``
     """
-    told = (tree.data(uuid) for uuid in tree.get_provider_uuids(root))
-    return tuple(
-        providers.Current(
-            name=data.name,
-            uuid=data.uuid,
-            generation=data.generation or 0,
-            parent=data.parent_uuid,
-            inventories=data.inventory,
-            traits=frozenset(data.traits),
+    with tree.lock:
+        return tuple(
+            providers.Current(
+                name=node.name,
+                uuid=node.uuid,
+                generation=node.generation or 0,
+                parent=node.parent_uuid,
+                inventories=node.inventory,
+                traits=frozenset(node.traits),
+            )
+            for top in tree.roots
+            if top.name == root
+            for node in _with_children(top)
         )
-        for data in told
-    )
+
+
+def _with_children(node: ty.Any) -> cabc.Iterator[ty.Any]:
+    yield node
+    for child in node.children.values():
+        yield from _with_children(child)
 
 
 def with_allocated(

@@ -23,6 +23,7 @@ else of other parents, nor of their mdevs.
 """
 
 from nova_generic_mdev.host.sysfs.reader import SysfsReader
+from nova_generic_mdev.host.sysfs.remembering import RememberingReader
 from nova_generic_mdev.host.sysfs.tree import Tree
 
-__all__ = ['SysfsReader', 'Tree']
+__all__ = ['RememberingReader', 'SysfsReader', 'Tree']

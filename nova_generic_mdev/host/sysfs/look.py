@@ -115,7 +115,7 @@ class Look:
 
     def _numa_node(self, path: str) -> int | None:
         text = self._tree.text(path)
-        return None if text == '-1' else _number(path, text)
+        return None if text == '-1' else number(path, text)
 
     def _type_ids(self) -> list[str]:
         path = f'{self.path}/{TYPES}'
@@ -143,7 +143,7 @@ class Look:
         )
 
     def _count(self, path: str) -> int:
-        return _number(path, self._tree.text(path))
+        return number(path, self._tree.text(path))
 
     def _word(self, path: str) -> str:
         text = self._tree.text(path)
@@ -191,7 +191,7 @@ class Look:
             target = self._tree.link(path)
         except FileNotFoundError:
             return None
-        return _number(path, os.path.basename(target))
+        return number(path, os.path.basename(target))
 
 
 def is_uuid(entry: str) -> bool:
@@ -202,11 +202,16 @@ def is_uuid(entry: str) -> bool:
         return False
 
 
-def _number(path: str, text: str) -> int:
+def number(path: str, text: str) -> int:
+    """A count as an attribute tells it.
+
+    :raises InvalidValue: it is none
+    """
     match = _NUMBER.fullmatch(text)
-    if match is None:
+    found = model.MAX_COUNT + 1 if match is None else int(match[1])
+    if found > model.MAX_COUNT:
         raise _invalid(path, text, f'expected 0 to {model.MAX_COUNT}')
-    return model.count(os.path.basename(path), int(match[1]))
+    return found
 
 
 def _printable(path: str, text: str) -> str:

@@ -28,9 +28,7 @@ class SysfsReader:
         tree: str | os.PathLike[str] | sysfs_tree.Tree,
         types: cabc.Collection[str] | None = None,
     ) -> None:
-        self._tree = (
-            tree if isinstance(tree, sysfs_tree.Tree) else sysfs_tree.Tree(tree)
-        )
+        self.tree = tree if isinstance(tree, sysfs_tree.Tree) else sysfs_tree.Tree(tree)
         self._types = types
 
     def snapshot(self, parents: cabc.Iterable[str] | None = None) -> model.HostSnapshot:
@@ -41,24 +39,33 @@ class SysfsReader:
 
         :raises HostError: the root or its list of parents cannot be read
         """
-        asked = None if parents is None else frozenset(parents)
+        looks, faults = self.looks(None if parents is None else frozenset(parents))
+        return model.HostSnapshot(
+            parents={look.name: look.parent for look in looks if look.parent},
+            mdevs={uuid: mdev for look in looks for uuid, mdev in look.mdevs.items()},
+            faults=tuple(faults),
+        )
+
+    def looks(
+        self, asked: frozenset[str] | None
+    ) -> tuple[cabc.Collection[sysfs_look.Look], list[model.Fault]]:
+        """A look at each of these parents, or of all, that can be read.
+
+        :raises HostError: the root or its list of parents cannot be read
+        """
         looks: dict[str, sysfs_look.Look] = {}
         faults: list[model.Fault] = []
         for sysname in self._candidates(asked):
             look = self._look(f'{PARENTS}/{sysname}', asked, looks)
             # What could not be read may have gone, and then nothing is wrong.
-            if look.faults and not self._tree.exists(look.link):
+            if look.faults and not self.tree.exists(look.link):
                 continue
             faults += look.faults
             if look.parent is not None:
                 looks[look.name] = look
         if asked is None:
-            faults += _strays(self._tree, looks.values())
-        return model.HostSnapshot(
-            parents={name: k.parent for name, k in looks.items() if k.parent},
-            mdevs={uuid: m for k in looks.values() for uuid, m in k.mdevs.items()},
-            faults=tuple(faults),
-        )
+            faults += _strays(self.tree, looks.values())
+        return looks.values(), faults
 
     def _look(
         self,
@@ -66,7 +73,7 @@ class SysfsReader:
         asked: frozenset[str] | None,
         others: cabc.Mapping[str, sysfs_look.Look],
     ) -> sysfs_look.Look:
-        look = sysfs_look.Look(self._tree, link)
+        look = sysfs_look.Look(self.tree, link)
         if not look.identify() or (asked is not None and look.name not in asked):
             return look
         if look.name in others:
@@ -79,7 +86,7 @@ class SysfsReader:
     def _candidates(self, asked: frozenset[str] | None) -> list[str]:
         """The sysnames of the parents that may be those asked for."""
         try:
-            sysnames = list(self._tree.entries(self._tree.resolve(PARENTS)))
+            sysnames = list(self.tree.entries(self.tree.resolve(PARENTS)))
         except FileNotFoundError:
             self._check_root()
             return []
@@ -91,12 +98,12 @@ class SysfsReader:
 
     def _check_root(self) -> None:
         try:
-            self._tree.entries('.')
+            self.tree.entries('.')
         except OSError as error:
             raise self._unreadable('', error) from error
 
     def _unreadable(self, path: str, error: OSError) -> exceptions.HostError:
-        where = os.path.join(self._tree.root, path)
+        where = os.path.join(self.tree.root, path)
         return exceptions.HostError(
             where, f'{sysfs_tree.reason(error)}; is this a sysfs that we may read?'
         )

@@ -24,6 +24,7 @@ class Tree:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.fspath(root)
         self._real_root = os.path.realpath(self.root)
+        self._prefix = os.path.join(self.root, '')
 
     def entries(self, path: str) -> dict[str, bool]:
         """The names in a directory in their order; whether each is a directory."""
@@ -34,6 +35,18 @@ class Tree:
         finally:
             os.close(handle)
         return dict(sorted(kinds.items()))
+
+    def inodes(self, path: str) -> dict[str, int]:
+        """The names in a directory, and the inode of each; none if it is not there."""
+        try:
+            with os.scandir(self._at(path)) as found:
+                return {entry.name: entry.inode() for entry in found}
+        except FileNotFoundError:
+            return {}
+
+    def inode(self, path: str) -> int:
+        """The inode of one entry, be it a link."""
+        return os.lstat(self._at(path)).st_ino
 
     def text(self, path: str) -> str:
         """An attribute's value without the white space around it.
@@ -73,7 +86,7 @@ class Tree:
         return self._at(path).encode(errors='backslashreplace').decode()
 
     def _at(self, path: str) -> str:
-        return os.path.join(self.root, path)
+        return self._prefix + path
 
 
 def reason(error: OSError | exceptions.MdevError) -> str:

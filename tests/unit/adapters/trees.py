@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import threading
 import types
 
 
@@ -18,6 +19,7 @@ class Tree:
     """
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
         self._providers = {}
         self._uuids = (f'aaaaaaaa-0000-4000-8000-{n:012x}' for n in itertools.count())
 
@@ -42,7 +44,10 @@ class Tree:
             parent_uuid=above,
             inventory={},
             traits=set(),
+            children={},
         )
+        if above is not None:
+            self._providers[above].children[uuid] = self._providers[uuid]
         return uuid
 
     def exists(self, name_or_uuid):
@@ -69,7 +74,9 @@ class Tree:
 
     def remove(self, name_or_uuid):
         for uuid in self.get_provider_uuids(name_or_uuid):
-            del self._providers[uuid]
+            gone = self._providers.pop(uuid)
+            if gone.parent_uuid in self._providers:
+                del self._providers[gone.parent_uuid].children[uuid]
 
     def _find(self, name_or_uuid):
         for provider in self._providers.values():

@@ -17,6 +17,7 @@ from nova_generic_mdev import claims
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
 from nova_generic_mdev.claims import locks
+from nova_generic_mdev.claims import opening
 from nova_generic_mdev.claims import schema
 from nova_generic_mdev.claims import store as store_module
 from tests.unit import scenes
@@ -370,7 +371,7 @@ def test_it_waits_for_another_process_and_no_longer_than_that(store, monkeypatch
 
 
 def test_a_program_of_others_that_locks_the_file(store, monkeypatch):
-    monkeypatch.setattr(store_module, '_BUSY_SECONDS', 0.1)
+    monkeypatch.setattr(opening, '_BUSY_SECONDS', 0.1)
     connection = sqlite3.connect(store.path, isolation_level=None)
     connection.execute('BEGIN EXCLUSIVE')
     before = contents(store.path)
