@@ -27,6 +27,7 @@ that cannot be named.
 from __future__ import annotations
 
 import collections.abc as cabc
+import functools
 import hashlib
 import re
 
@@ -38,8 +39,7 @@ from nova_generic_mdev import exceptions
 MAX_PROVIDER_NAME = 200
 MAX_TRAIT = 255
 MAX_CLASS_SUFFIX = 248
-# A sysfs name is one directory entry; the VFS takes 255 bytes (NAME_MAX).
-MAX_SYSFS_NAME = 255
+MAX_SYSFS_NAME = 255  # it is one directory entry, and this the VFS's NAME_MAX
 
 _PCI = re.compile(
     r'([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])', re.IGNORECASE
@@ -56,7 +56,8 @@ _NOT_ATTRIBUTES = frozenset({'remove', 'create', 'uevent', 'driver_override'})
 _NOT_ALNUM = re.compile(r'[^A-Za-z0-9]')
 _CLASS = re.compile(r'[A-Za-z0-9_]+')
 _CUSTOM_TRAIT = re.compile(r'CUSTOM_[A-Z0-9_]+')
-_STANDARD_TRAITS = frozenset(os_traits.get_traits())
+# There are many; most programs that load this module never need them.
+_standard_traits = functools.cache(lambda: frozenset(os_traits.get_traits()))
 _CUSTOM: str = os_resource_classes.CUSTOM_NAMESPACE
 _CUSTOM_PREFIXES = re.compile(f'^(?:{_CUSTOM})+')
 _PATTERN_CHARACTERS = frozenset('*?[')
@@ -137,9 +138,7 @@ def node_device(subsystem: str, name: str) -> str:
 def pci_address_of(node_device_name: str) -> str | None:
     """The PCI address in a node-device name, or None for any other device."""
     match = _PCI_NODE.fullmatch(node_device_name)
-    if match is None:
-        return None
-    return '{}:{}:{}.{}'.format(*match.groups()).lower()
+    return match and '{}:{}:{}.{}'.format(*match.groups()).lower()
 
 
 def mdev_node_device(mdev_uuid: str, parent_sysname: str) -> str:
@@ -212,7 +211,7 @@ def trait(text: str) -> str:
 
 def is_trait(text: str) -> bool:
     """Whether Placement has the trait, or takes it from us when we make it."""
-    known = _CUSTOM_TRAIT.fullmatch(text) is not None or text in _STANDARD_TRAITS
+    known = _CUSTOM_TRAIT.fullmatch(text) is not None or text in _standard_traits()
     return known and len(text) <= MAX_TRAIT
 
 
@@ -237,6 +236,7 @@ def api_trait(device_api: str) -> str:
     return _custom_trait('MDEV_API', device_api)
 
 
+@functools.lru_cache(maxsize=1024)
 def _custom_trait(kind: str, value: str) -> str:
     return _cut(str(os_traits.normalize_name(f'{kind}_{value}')), MAX_TRAIT).upper()
 

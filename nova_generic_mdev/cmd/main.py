@@ -14,12 +14,13 @@ import warnings
 from cliff import app
 from cliff import commandmanager
 
-from nova_generic_mdev.cmd import context
+from nova_generic_mdev.cmd import lazily
 
 _DISTRIBUTION = 'nova-generic-mdev'
 # As a shell says it of a program that this signal ended.
 _SIGPIPE = 128 + 13
 _NO_COMMAND = 2
+_SYSFS = '/sys'
 
 
 class NovaMdev(app.App):
@@ -58,7 +59,9 @@ class NovaMdev(app.App):
 
     def initialize_app(self, argv: list[str]) -> None:
         """Give the commands what the global options say."""
-        self.context = context.Context(self.options)
+        from nova_generic_mdev.cmd import context
+
+        self.context: context.Context = context.Context(self.options)
         #: for options that depend on others, an auth plugin's say
         self.argv = argv
 
@@ -95,7 +98,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--sysfs',
-        default=context.SYSFS,
+        default=_SYSFS,
         metavar='DIR',
         help='root of the sysfs tree to read (default: %(default)s)',
     )
@@ -121,7 +124,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     # oslo.privsep imports it where it is; that is not for an operator to mend.
     warnings.filterwarnings('ignore', r'\s*Eventlet is deprecated')
-    return _flushed(NovaMdev().run(sys.argv[1:] if argv is None else argv))
+    with lazily.imported():
+        return _flushed(NovaMdev().run(sys.argv[1:] if argv is None else argv))
 
 
 def _flushed(status: int) -> int:
