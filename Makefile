@@ -74,6 +74,11 @@ test-all: ## Run all that CI runs, for Nova 31 and 34; an hour on two cores
 test-system: venv ## Run what needs a real kernel, in an emulated machine
 	$(IN_VENV) python -m pytest tests/system $(ARGS)
 
+.PHONY: benchmark
+benchmark: nova-venv ## Measure this driver and Nova's own, side by side
+	@.venv-nova-$(RELEASE)/bin/python -m pip install -q -r benchmarks/requirements.txt
+	@.venv-nova-$(RELEASE)/bin/python -m benchmarks --json benchmarks.json $(ARGS)
+
 .PHONY: demo
 demo: venv ## Show the main job, step by step, in an emulated machine
 	@$(IN_VENV) python -m tests.system.demo $(ARGS)
@@ -123,5 +128,5 @@ sample-config: venv ## Generate conf/nova-generic-mdev.conf.sample
 clean: ## Remove what these targets made in this tree
 	rm -rf .venv .venv-* .tox build dist doc/build releasenotes/build *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -f AUTHORS ChangeLog .coverage
-	find nova_generic_mdev tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f AUTHORS ChangeLog .coverage benchmarks.json
+	find nova_generic_mdev tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -62,7 +62,7 @@ class ParentDevice(NodeDevice):
         if parent is None:
             raise self._gone()
         self._connection.reads['parent', self._name] += 1
-        return etree.tostring(_parent_xml(parent), encoding='unicode')
+        return etree.tostring(parent_xml(parent), encoding='unicode')
 
 
 class MdevDevice(NodeDevice):
@@ -153,6 +153,16 @@ def start(host, mdev):
         raise error(code, f'Unable to start mediated device: {e}') from e
 
 
+def xml_of(uuid, parent, mdev_type):
+    """The XML that asks libvirt to make an mdev."""
+    device = etree.Element('device')
+    etree.SubElement(device, 'parent').text = parent
+    capability = etree.SubElement(device, 'capability', type='mdev')
+    etree.SubElement(capability, 'type', id=mdev_type)
+    etree.SubElement(capability, 'uuid').text = uuid
+    return etree.tostring(device, encoding='unicode')
+
+
 def described(xml):
     """The mdev that some XML asks libvirt to make."""
     device = etree.fromstring(xml)
@@ -160,7 +170,7 @@ def described(xml):
     return node_xml.read_mdev(etree.tostring(device, encoding='unicode'))
 
 
-def _parent_xml(parent):
+def parent_xml(parent):
     device = etree.Element('device')
     etree.SubElement(device, 'name').text = parent.name
     path = f'/sys/devices/{parent.subsystem}/{parent.sysname}'

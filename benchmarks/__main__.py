@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m benchmarks``, from the tree's root, in an environment with Nova."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import pathlib
+import sys
+import tempfile
+import warnings
+
+from benchmarks import hosts
+from benchmarks import plot
+from benchmarks import ratios
+from benchmarks import results as resultslib
+
+_SMOKE = (hosts.SMALL, hosts.Size(parents=2, types=2, mdevs=2, guests=2, enabled=2))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, tell, and keep what came of it."""
+    options = _options(arguments)
+    warnings.simplefilter('ignore')
+    logging.getLogger().setLevel(logging.WARNING)
+    results = _measured(options)
+    rows = [resultslib.told(result) for result in results.all]
+    _say(resultslib.text(resultslib.HEADER, rows))
+    _say(resultslib.text(ratios.HEADER, ratios.of(results)))
+    if options.json:
+        results.write(options.json)
+    if options.docs:
+        _document(results, options.docs)
+    return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='python -m benchmarks')
+    parser.add_argument('--repeats', type=int, default=7, help='runs of each')
+    parser.add_argument(
+        '--smoke', action='store_true', help='the smallest hosts, to see that it runs'
+    )
+    parser.add_argument('--all', action='store_true', help='every size of the grid')
+    parser.add_argument('--json', type=pathlib.Path, help='keep the numbers here')
+    parser.add_argument(
+        '--docs', type=pathlib.Path, help="write the documentation's tables and plot"
+    )
+    parser.add_argument(
+        '--memory', type=pathlib.Path, default='/dev/shm', help='a place in memory'
+    )
+    parser.add_argument(
+        '--disk',
+        type=pathlib.Path,
+        default=tempfile.gettempdir(),
+        help='a place on a disk',
+    )
+    return parser.parse_args(arguments)
+
+
+def _measured(options: argparse.Namespace) -> resultslib.Results:
+    # It patches, or forbids, what other modules import.
+    from benchmarks import run as runlib
+
+    run = runlib.Run(options.repeats, options.memory, options.disk, _progress)
+    if options.smoke:
+        _smoke(run)
+        return run.results
+    sizes = [*plot.diagonal(), *plot.by_enabled()]
+    sizes += [size for size in hosts.grid() if options.all and size not in sizes]
+    run.sizes(sizes)
+    for size in (hosts.LARGE, *plot.by_enabled()):
+        run.floors(size)
+    for size in (hosts.SMALL, hosts.LARGE):
+        run.on_disk(size)
+    run.storms(hosts.LARGE)
+    run.recoveries(hosts.LARGE)
+    run.memories(hosts.LARGE)
+    for size in (hosts.LARGE, hosts.MANY_TYPES):
+        run.programs(size)
+    return run.results
+
+
+def _smoke(run: object) -> None:
+    run.sizes(_SMOKE)
+    small = dataclasses.replace(hosts.SMALL, mdevs=4, guests=4)
+    for measure in (
+        run.floors, run.on_disk, run.storms, run.recoveries, run.memories, run.programs,
+    ):  # fmt: skip
+        measure(small)
+
+
+def _document(results: resultslib.Results, source: pathlib.Path) -> None:
+    rows = [resultslib.told(result) for result in results.all]
+    told = f'{_MACHINE.format(**resultslib.machine())}\n\n'
+    told += resultslib.text(ratios.HEADER, ratios.of(results))
+    place = source / 'contributor'
+    (place / 'benchmarks-ratios.inc').write_text(f'{told}\n', encoding='utf-8')
+    table = resultslib.text(resultslib.HEADER, rows)
+    (place / 'benchmarks-table.inc').write_text(f'{table}\n', encoding='utf-8')
+    plot.draw(results, source / '_static/benchmarks.svg')
+
+
+_MACHINE = (
+    'Measured with Nova {nova}, Python {python} and a kernel {kernel}, '
+    'on {processors} processors.'
+)
+
+
+def _progress(text: str) -> None:
+    sys.stderr.write(f'{text}\n')
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f'{text}\n\n')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

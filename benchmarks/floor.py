@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The floor: the bare reads of what can have changed since the last update.
+
+That is how many more of each enabled type each parent could have, and which
+mdevs there are.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from benchmarks import hosts
+from benchmarks import timing
+
+_SOURCE = pathlib.Path(__file__).with_name('floor.c')
+
+
+class Floor:
+    """The reads of one update of a host that was written as a sysfs tree."""
+
+    def __init__(self, described: hosts.Described, root: pathlib.Path) -> None:
+        self.counts = [
+            str(
+                (root / 'class/mdev_bus' / parent.sysname).resolve()
+                / 'mdev_supported_types'
+                / mdev_type
+                / 'available_instances'
+            )
+            for parent in described.snapshot.parents.values()
+            for mdev_type in described.enabled
+        ]
+        self.mdevs = str(root / 'bus/mdev/devices')
+
+    def read(self) -> tuple[list[int], list[str]]:
+        """All of it, in Python."""
+        counts = []
+        for path in self.counts:
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                counts.append(int(os.read(handle, 4096)))
+            finally:
+                os.close(handle)
+        return counts, os.listdir(self.mdevs)
+
+    def in_python(self, repeats: int) -> timing.Times:
+        """What that takes."""
+        return timing.measure(self.read, repeats)
+
+    def in_c(self, repeats: int) -> timing.Times:
+        """What the same takes in C; compiled for this.
+
+        :raises CalledProcessError: there is no compiler, or a file cannot be read
+        """
+        with tempfile.TemporaryDirectory() as directory:
+            program = os.path.join(directory, 'floor')
+            compiler = os.environ.get('CC', 'cc')
+            subprocess.run([compiler, '-O2', '-o', program, str(_SOURCE)], check=True)
+            ran = subprocess.run(
+                [program, self.mdevs, str(repeats + 1)],
+                input='\n'.join([*self.counts, '']),
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        nanoseconds = [int(line) for line in ran.stdout.split()]
+        return timing.Times(seconds=tuple(n / 1e9 for n in nanoseconds[1:]))
