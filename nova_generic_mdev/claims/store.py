@@ -63,6 +63,7 @@ class ClaimStore:
         self.locks = locks.Locks(self.state_path)
         self._machine = machine
         self._watch = watch.Watch(self.path)
+        self._writer = opening.Kept(self.path)
 
     def exists(self) -> bool:
         """Whether there is a record; nothing is made."""
@@ -108,7 +109,8 @@ class ClaimStore:
                 return self._read('rw', read)
 
     def _read(self, mode: str, read: cabc.Callable[[sqlite3.Connection], _T]) -> _T:
-        with self._connection(mode) as connection:
+        with contextlib.closing(opening.opened(self.path, mode)) as connection:
+            self._check(connection)
             # All that is read in it is of one moment.
             connection.execute('BEGIN')
             return read(connection)
@@ -149,8 +151,9 @@ class ClaimStore:
             self._exclusive(),
             # Not OSError: what the block raises of its own is the block's.
             _reported(self.path, (sqlite3.Error,)),
-            self._connection('rw') as connection,
+            self._writer.used() as connection,
         ):
+            self._check(connection)
             self._upgrade(connection)
             connection.execute('BEGIN IMMEDIATE')
             with connection:
@@ -170,17 +173,6 @@ class ClaimStore:
 
     def _exclusive(self) -> contextlib.AbstractContextManager[None]:
         return self.locks.held(['claims'], _LOCK_SECONDS)
-
-    @contextlib.contextmanager
-    def _connection(self, mode: str) -> cabc.Iterator[sqlite3.Connection]:
-        opened = opening.opened(self.path, mode)
-        with contextlib.closing(opened):
-            opened.execute('PRAGMA foreign_keys = ON')
-            # The removal of the journal is what commits. Less than EXTRA does not
-            # wait for it to reach the disk, and a power cut would take it back.
-            opened.execute('PRAGMA synchronous = EXTRA')
-            self._check(opened)
-            yield opened
 
     def _check(self, connection: sqlite3.Connection) -> None:
         version = schema.version(connection)

@@ -12,12 +12,10 @@ import os
 import sqlite3
 import threading
 import typing as ty
-import weakref
 
 from nova_generic_mdev.claims import opening
 
 _T = ty.TypeVar('_T')
-Edition = tuple[int, ...]
 
 
 class Watch:
@@ -32,9 +30,10 @@ class Watch:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._place: Edition = ()
+        self._place: opening.Edition = ()
         self._connection: sqlite3.Connection | None = None
-        self._kept: dict[object, tuple[Edition, ty.Any]] = {}
+        self._close: cabc.Callable[[], object] = opening.nothing
+        self._kept: dict[object, tuple[opening.Edition, ty.Any]] = {}
 
     def kept(self, what: object, read: cabc.Callable[[], _T]) -> _T:
         """What was read before if the record is the same, or what is read now."""
@@ -48,7 +47,7 @@ class Watch:
             self._kept[what] = (edition, now)
         return now
 
-    def _edition(self) -> Edition | None:
+    def _edition(self) -> opening.Edition | None:
         """None: it cannot be told; who reads the record finds out why."""
         try:
             with self._lock:
@@ -59,12 +58,11 @@ class Watch:
             return None
         return (*self._place, told.st_mtime_ns, told.st_size, number)
 
-    def _connected(self, place: Edition) -> sqlite3.Connection:
+    def _connected(self, place: opening.Edition) -> sqlite3.Connection:
         if self._connection is None or place != self._place:
             # While one is open, no other file can have its inode.
             opened = opening.opened(self._path, 'ro')
-            if self._connection is not None:
-                self._connection.close()
+            self._close()
             self._connection, self._place = opened, place
-            weakref.finalize(self, opened.close)
+            self._close = opening.closing(self, opened)
         return self._connection
