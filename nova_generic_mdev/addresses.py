@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import fnmatch
+import functools
 
 from nova_generic_mdev import model
 from nova_generic_mdev import names
@@ -79,6 +80,7 @@ def _spellings(parent: model.Parent) -> set[str]:
     return {_spelling(name) for name in known if name}
 
 
+@functools.lru_cache(maxsize=4096)
 def _spelling(address: str) -> str:
     """One spelling for the forms and cases of a PCI address; others as they are."""
     pci = names.pci_address_of(address)

@@ -106,16 +106,15 @@ def current(tree: ty.Any, root: str) -> tuple[providers.Current, ...]:
                 inventories=node.inventory,
                 traits=frozenset(node.traits),
             )
-            for top in tree.roots
-            if top.name == root
-            for node in _with_children(top)
+            for node in _below(top for top in tree.roots if top.name == root)
         )
 
 
-def _with_children(node: ty.Any) -> cabc.Iterator[ty.Any]:
-    yield node
-    for child in node.children.values():
-        yield from _with_children(child)
+def _below(tops: cabc.Iterable[ty.Any]) -> list[ty.Any]:
+    nodes = list(tops)
+    for node in nodes:
+        nodes.extend(node.children.values())
+    return nodes
 
 
 def with_allocated(

@@ -58,13 +58,12 @@ class Tree:
             raw = os.read(handle, _PAGE + 1)
         finally:
             os.close(handle)
-        name = os.path.basename(path)
         if len(raw) > _PAGE:
-            raise exceptions.InvalidValue(name, raw, f'longer than {_PAGE} bytes')
+            raise _invalid(path, raw, f'longer than {_PAGE} bytes')
         try:
             return raw.decode().strip()
         except UnicodeDecodeError:
-            raise exceptions.InvalidValue(name, raw, 'it is not UTF-8 text') from None
+            raise _invalid(path, raw, 'it is not UTF-8 text') from None
 
     def link(self, path: str) -> str:
         """Where a link points, as it is written in the link."""
@@ -87,6 +86,10 @@ class Tree:
 
     def _at(self, path: str) -> str:
         return self._prefix + path
+
+
+def _invalid(path: str, raw: bytes, why: str) -> exceptions.InvalidValue:
+    return exceptions.InvalidValue(os.path.basename(path), raw, why)
 
 
 def reason(error: OSError | exceptions.MdevError) -> str:
