@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import inspect
 import logging
 import os
 import sys
@@ -46,6 +47,21 @@ class NovaMdev(app.App):
         _add_options(parser)
         return parser
 
+    def print_help_if_requested(self) -> None:
+        """Print the options, and a line for each command.
+
+        cliff's own tells of each command whose it is, for which it reads the list of
+        files of everything that is installed: longer than all the rest takes.
+        """
+        if not self.options.deferred_help:
+            return
+        told = {name: _line_of(entry.load()) for name, entry in self.command_manager}
+        width = max(map(len, told))
+        lines = [f'  {name:<{width}}  {told[name]}' for name in sorted(told)]
+        self.parser.print_help(self.stdout)
+        self.stdout.write('\n'.join(['', 'Commands:', *lines, '']))
+        sys.exit()
+
     def configure_logging(self) -> None:
         """What the helper and the engine tell is for those who want to know.
 
@@ -81,6 +97,12 @@ class NovaMdev(app.App):
     def interact(self) -> None:
         """No command was given: say what there is."""
         self.parser.print_help(sys.stderr)
+
+
+def _line_of(command: type) -> str:
+    """What a command does, in a line."""
+    described = inspect.getdoc(command) or ''
+    return described.partition('\n')[0].rstrip('.')
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

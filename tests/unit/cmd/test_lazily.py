@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 
 import pytest
+from cliff import command
 
 from nova_generic_mdev import fixture
 from nova_generic_mdev.cmd import lazily
+from nova_generic_mdev.cmd import main
 
 SCRIPT = """
 import sys
@@ -40,6 +43,15 @@ def loaded(*arguments: str) -> set[str]:
 
 def test_help_loads_what_help_needs():
     assert loaded('--help') & (SERVICES | HOSTS) == set()
+
+
+def test_help_does_not_look_at_all_that_is_installed(monkeypatch, capsys):
+    monkeypatch.setattr(importlib.metadata, 'packages_distributions', pytest.fail)
+    monkeypatch.setattr(command, '_get_distributions_by_modules', pytest.fail)
+    with pytest.raises(SystemExit) as ended:
+        main.main(['--help'])
+    assert not ended.value.code
+    assert 'parent list' in capsys.readouterr().out
 
 
 def test_a_look_loads_nothing_that_speaks_to_services(tmp_path):

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -75,6 +76,17 @@ def test_the_command_line(call, arguments, status, out, err):
 @pytest.mark.parametrize('word', COMMANDS + OPTIONS)
 def test_help_names(call, word):
     assert word in call('--help').out
+
+
+def test_help_has_a_line_for_each_command(call):
+    lines = call('--help').out.rpartition('Commands:\n')[2].splitlines()
+    told = dict(re.split(' {2,}', line.strip()) for line in lines)
+    assert list(told) == sorted(told)
+    installed = importlib.metadata.entry_points(group='nova_mdev.commands')
+    names = {entry.name.replace('_', ' ') for entry in installed}
+    assert told.keys() == names | {'complete', 'help'}
+    assert told['parent drain'].startswith('Let parent devices run empty')
+    assert len({line.index(told[line[2:].split('  ')[0]]) for line in lines}) == 1
 
 
 @pytest.mark.parametrize('command', COMMANDS)
