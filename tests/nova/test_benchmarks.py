@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks run, on the smallest of hosts; how fast is nobody's concern here."""
+
+import contextlib
+import pathlib
+import tempfile
+import unittest
+from unittest import mock
+
+from benchmarks import hosts
+from benchmarks import run as runlib
+from benchmarks.nova import drivers
+from benchmarks.nova import operations
+
+TINY = hosts.Size(parents=2, types=1, mdevs=2, guests=2)
+
+
+class SmokeTest(unittest.TestCase):
+    def setUp(self):
+        super().setUp()
+        with contextlib.ExitStack() as stack:
+            place = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            stack.enter_context(mock.patch.object(operations, 'STORM', 8))
+            self.addCleanup(stack.pop_all().close)
+        self.said = []
+        self.run_of = runlib.Run(1, place, place, self.said.append)
+
+    def told(self):
+        results = self.run_of.results.all
+        self.assertEqual(len(results), len(self.said))
+        return {(result.what, result.subject) for result in results}
+
+    def test_every_driver_is_measured_in_every_operation(self):
+        self.run_of.sizes([TINY])
+        whats = runlib.UPDATE, runlib.CHANGED, runlib.ALLOCATION
+        expected = {(what, kind) for what in whats for kind in drivers.KINDS}
+        self.assertEqual(expected, self.told())
+        calls = {
+            (result.what, result.subject): result.calls
+            for result in self.run_of.results.all
+        }
+        self.assertEqual(2 + 2 * 2 + 2 * 2, calls[runlib.UPDATE, drivers.IN_TREE])
+        self.assertEqual(0, calls[runlib.UPDATE, drivers.OURS])
+
+    def test_what_many_do_at_once(self):
+        self.run_of.storms(TINY)
+        self.run_of.on_disk(TINY)
+        ours = drivers.OURS, drivers.OURS_LIBVIRT
+        expected = {(runlib.STORM, kind) for kind in drivers.KINDS}
+        expected |= {(runlib.RELEASES, kind) for kind in ours}
+        expected |= {
+            (f'{what}, on disk', drivers.OURS)
+            for what in (runlib.ALLOCATION, runlib.STORM, runlib.RELEASES)
+        }
+        self.assertEqual(expected, self.told())
+
+    def test_what_a_start_needs(self):
+        self.run_of.recoveries(TINY)
+        expected = {(runlib.RECOVERY, k) for k in (drivers.IN_TREE, drivers.OURS)}
+        self.assertEqual(expected, self.told())
+
+    def test_whole_commands(self):
+        self.run_of.programs(TINY)
+        names = 'nova-mdev --help', 'nova-mdev inventory list', 'nova-mdev audit'
+        self.assertEqual({('command', name) for name in names}, self.told())
+        self.assertTrue(all(result.memory for result in self.run_of.results.all))
