@@ -15,6 +15,7 @@ from benchmarks import hosts
 from benchmarks import plot
 from benchmarks import ratios
 from benchmarks import results as resultslib
+from benchmarks import tables
 
 _SMOKE = (hosts.SMALL, hosts.Size(parents=2, types=2, mdevs=2, guests=2, enabled=2))
 
@@ -26,8 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger().setLevel(logging.WARNING)
     results = _measured(options)
     rows = [resultslib.told(result) for result in results.all]
-    _say(resultslib.text(resultslib.HEADER, rows))
-    _say(resultslib.text(ratios.HEADER, ratios.of(results)))
+    _say(tables.text(resultslib.HEADER, rows))
+    _say(tables.text(ratios.HEADER, ratios.of(results)))
     if options.json:
         results.write(options.json)
     if options.docs:
@@ -93,10 +94,10 @@ def _smoke(run: object) -> None:
 def _document(results: resultslib.Results, source: pathlib.Path) -> None:
     rows = [resultslib.told(result) for result in results.all]
     told = f'{_MACHINE.format(**resultslib.machine())}\n\n'
-    told += resultslib.text(ratios.HEADER, ratios.of(results))
+    told += tables.text(ratios.HEADER, ratios.of(results))
     place = source / 'contributor'
     (place / 'benchmarks-ratios.inc').write_text(f'{told}\n', encoding='utf-8')
-    table = resultslib.text(resultslib.HEADER, rows)
+    table = tables.text(resultslib.HEADER, rows)
     (place / 'benchmarks-table.inc').write_text(f'{table}\n', encoding='utf-8')
     plot.draw(results, source / '_static/benchmarks.svg')
 

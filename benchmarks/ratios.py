@@ -7,13 +7,14 @@ import collections.abc as cabc
 
 from benchmarks import hosts
 from benchmarks import results as resultslib
+from benchmarks import tables
 
-HEADER: resultslib.Row = ('what', 'measured', 'to reach')
+HEADER: tables.Row = ('what', 'measured', 'to reach')
 _IN_TREE, _OURS, _LIBVIRT = 'in-tree', 'ours', 'ours, libvirt'
 _FLOOR, _PYTHON = 'bare reads of an update', 'Python, tmpfs'
 
 
-def of(results: resultslib.Results) -> list[resultslib.Row]:
+def of(results: resultslib.Results) -> list[tables.Row]:
     """A row for each ratio of which both sides were measured."""
     return [
         row for rows in (_updates, _allocations, _programs) for row in rows(results)
@@ -25,7 +26,7 @@ class _Rows:
 
     def __init__(self, results: resultslib.Results) -> None:
         self._results = results
-        self.rows: list[resultslib.Row] = []
+        self.rows: list[tables.Row] = []
 
     def times(
         self,
@@ -44,7 +45,7 @@ class _Rows:
         self.rows.append((what, f'{ratio:.3g} times', reach))
 
 
-def _updates(results: resultslib.Results) -> cabc.Iterable[resultslib.Row]:
+def _updates(results: resultslib.Results) -> cabc.Iterable[tables.Row]:
     rows = _Rows(results)
     for size, name in ((hosts.LARGE, '1 type'), (hosts.MANY_TYPES, '16 types, 1 on')):
         for what in ('update', 'update after a change'):
@@ -66,7 +67,7 @@ def _updates(results: resultslib.Results) -> cabc.Iterable[resultslib.Row]:
     return rows.rows
 
 
-def _allocations(results: resultslib.Results) -> cabc.Iterable[resultslib.Row]:
+def _allocations(results: resultslib.Results) -> cabc.Iterable[tables.Row]:
     rows = _Rows(results)
     for where in ('', ', on disk'):
         ours = (f'allocation{where}', _OURS, hosts.LARGE)
@@ -95,7 +96,7 @@ _REACH = {
 }
 
 
-def _programs(results: resultslib.Results) -> cabc.Iterable[resultslib.Row]:
+def _programs(results: resultslib.Results) -> cabc.Iterable[tables.Row]:
     for result in results.all:
         if result.what == 'command':
             seconds = f'{result.times.median:.2f} s, {result.memory or 0:.0f} MiB'

@@ -12,9 +12,8 @@ import platform
 import typing as ty
 
 from benchmarks import hosts
+from benchmarks import tables
 from benchmarks import timing
-
-Row = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,40 +106,21 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def milliseconds(seconds: float) -> str:
-    """Three digits that matter."""
-    return f'{seconds * 1000:.3g}' if seconds < 1 else f'{seconds * 1000:.0f}'
-
-
-def told(result: Result) -> Row:
+def told(result: Result) -> tables.Row:
     """One row: the median, the least, the most."""
     times = result.times
     return (
         result.what,
         result.subject,
         *(str(getattr(result.size, f.name)) for f in dataclasses.fields(result.size)),
-        milliseconds(times.median),
-        milliseconds(times.least),
-        milliseconds(times.most),
+        tables.milliseconds(times.median),
+        tables.milliseconds(times.least),
+        tables.milliseconds(times.most),
         '' if result.calls is None else str(result.calls),
         '' if result.memory is None else f'{result.memory:.1f}',
     )
 
 
-HEADER: Row = (
+HEADER: tables.Row = (
     'what', 'of', 'P', 'T', 'M', 'G', 'E', 'ms', 'least', 'most', 'calls', 'MiB',
 )  # fmt: skip
-
-
-def text(header: Row, rows: cabc.Iterable[Row]) -> str:
-    """A table with aligned columns, as reStructuredText takes it too."""
-    lines = [header, *rows]
-    widths = [max(len(line[n]) for line in lines) or 1 for n in range(len(header))]
-    rule = '  '.join('=' * width for width in widths)
-
-    def line(row: Row) -> str:
-        cells = (c.ljust(w) for c, w in zip(row, widths, strict=True))
-        return '  '.join(cells).rstrip()
-
-    body = [line(row) for row in lines[1:]]
-    return '\n'.join([rule, line(header), rule, *body, rule])

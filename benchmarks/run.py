@@ -14,6 +14,7 @@ from benchmarks import floor
 from benchmarks import hosts
 from benchmarks import records
 from benchmarks import results as resultslib
+from benchmarks import tables
 from benchmarks import trees
 from benchmarks.nova import drivers
 from benchmarks.nova import operations
@@ -148,7 +149,7 @@ class Run:
 
     def _add(self, what: str, subject: str, size: hosts.Size, **facts: ty.Any) -> None:
         result = self.results.add(what, subject, size, **facts)
-        took = resultslib.milliseconds(result.times.median)
+        took = tables.milliseconds(result.times.median)
         self._say(f'{result.size}: {what} by {subject}: {took} ms')
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import shutil
 import threading
 
 from benchmarks import hosts
@@ -24,37 +23,44 @@ class Tree:
     def __init__(self, described: hosts.Described, root: pathlib.Path) -> None:
         fixture.write_sysfs(described.snapshot, root)
         self.root = root
-        self._bus = root / 'bus/mdev/devices'
-        self._bus.mkdir(parents=True, exist_ok=True)
+        self._bus = os.path.join(root, 'bus/mdev/devices')
+        os.makedirs(self._bus, exist_ok=True)
         self._lock = threading.Lock()
+        # What is done here counts as the driver's time, so it is little.
+        self._parents = {
+            link.name: os.path.realpath(link)
+            for link in (root / 'class/mdev_bus').iterdir()
+        }
 
     def create(self, parent_sysname: str, mdev_type: str, uuid: str) -> None:
         """Do what a write to ``create`` does."""
-        parent = (self.root / 'class/mdev_bus' / parent_sysname).resolve()
-        device = parent / uuid
-        device.mkdir()
-        (device / 'mdev_type').symlink_to(f'../mdev_supported_types/{mdev_type}')
-        (device / 'subsystem').symlink_to(os.path.relpath(self._bus.parent, device))
-        link = os.path.relpath(device, self._bus)
-        (self._bus / uuid).symlink_to(link)
-        self._count(parent / 'mdev_supported_types' / mdev_type, -1)
+        parent = self._parents[parent_sysname]
+        device = f'{parent}/{uuid}'
+        os.mkdir(device)
+        os.symlink(f'../mdev_supported_types/{mdev_type}', f'{device}/mdev_type')
+        os.symlink(os.path.dirname(self._bus), f'{device}/subsystem')
+        os.symlink(os.path.relpath(device, self._bus), f'{self._bus}/{uuid}')
+        self._count(f'{parent}/mdev_supported_types/{mdev_type}', -1)
 
     def remove(self, uuid: str) -> None:
         """Do what a write to ``remove`` does."""
-        link = self._bus / uuid
-        device = link.resolve(strict=True)
-        mdev_type = (device / 'mdev_type').resolve()
-        link.unlink()
-        shutil.rmtree(device)
+        link = f'{self._bus}/{uuid}'
+        device = os.path.normpath(os.path.join(self._bus, os.readlink(link)))
+        mdev_type = os.path.normpath(f'{device}/{os.readlink(f"{device}/mdev_type")}')
+        os.unlink(link)
+        for entry in os.listdir(device):
+            os.unlink(f'{device}/{entry}')
+        os.rmdir(device)
         self._count(mdev_type, +1)
 
     def lose_all(self) -> None:
         """The machine is switched off and on: no mdev is left."""
-        for link in list(self._bus.iterdir()):
-            self.remove(link.name)
+        for uuid in os.listdir(self._bus):
+            self.remove(uuid)
 
-    def _count(self, mdev_type: pathlib.Path, change: int) -> None:
-        path = mdev_type / 'available_instances'
-        with self._lock:
-            left = int(path.read_text(encoding='ascii'))
-            path.write_text(f'{left + change}\n', encoding='ascii')
+    def _count(self, mdev_type: str, change: int) -> None:
+        with self._lock, open(f'{mdev_type}/available_instances', 'r+b') as file:
+            left = int(file.read())
+            file.seek(0)
+            file.write(b'%d\n' % (left + change))
+            file.truncate()

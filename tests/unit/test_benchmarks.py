@@ -13,6 +13,7 @@ from benchmarks import plot
 from benchmarks import ratios
 from benchmarks import records
 from benchmarks import results as resultslib
+from benchmarks import tables
 from benchmarks import timing
 from benchmarks import trees
 from nova_generic_mdev.host import sysfs
@@ -105,7 +106,7 @@ def test_what_was_kept_is_read_again(results, tmp_path):
 
 def test_a_table_has_aligned_columns(results):
     rows = [resultslib.told(result) for result in results.all]
-    lines = resultslib.text(resultslib.HEADER, rows).splitlines()
+    lines = tables.text(resultslib.HEADER, rows).splitlines()
     assert lines[0] == lines[2] == lines[-1]
     assert lines[3].split()[:2] == ['update', 'in-tree']
     assert lines[3].split()[-4:] == ['200', '100', '900', '1026']
