@@ -162,7 +162,9 @@ class LibvirtHost:
         self._libvirt.nodeDeviceCreateXML(nodedevs.xml_of(uuid, parent, mdev_type), 0)
         return 'libvirt'
 
-    def remove(self, uuid: str, backend: str | None = None) -> None:
+    def remove(
+        self, uuid: str, backend: str | None = None, parent: str | None = None
+    ) -> None:
         """Remove an mdev; see :class:`~nova_generic_mdev.host.Host`."""
         self._libvirt.take_back(uuid)
 
