@@ -91,7 +91,7 @@ def machine() -> dict[str, ty.Any]:
     """Where it was measured, as far as numbers depend on it."""
     return {
         'python': platform.python_version(),
-        'kernel': platform.release(),
+        'kernel': platform.release().partition('-')[0],
         'processors': os.cpu_count(),
         'nova': _version('nova'),
     }
