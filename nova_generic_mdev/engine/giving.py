@@ -186,9 +186,12 @@ class Giving:
         uuid = known.uuid
         try:
             self._host.remove(uuid, self._made.get(uuid), known.parent)
-        except exceptions.MdevError:
-            LOG.exception(
-                'mdev %s could not be removed while undoing; its record stays', uuid
+        except exceptions.MdevError as e:
+            LOG.warning(
+                'mdev %s could not be removed while undoing; its record stays, and '
+                'what recovers tries again: %s',
+                uuid,
+                e,
             )
         else:
             self._tried.remove(uuid)

@@ -165,10 +165,12 @@ class NodeDevices:
         :raises HostError: libvirt refuses
         """
         with self._reported(f'mdev {uuid}'):
-            defined = [d for d in self._called(uuid, parent) if d.isPersistent()]
-            starting = [d for d in defined if d.autostart()]
+            # A listed one may go at any moment: libvirt follows udev, here too.
+            called = self._called(uuid, parent)
+            defined = [d for d in called if self._unless_gone(d.isPersistent)]
+            starting = [d for d in defined if self._unless_gone(d.autostart)]
             for device in starting:
-                device.setAutostart(0)
+                self._unless_gone(device.setAutostart, 0)
         try:
             yield
         except exceptions.MdevError:
@@ -194,7 +196,11 @@ class NodeDevices:
         """
         with self._reported(f'mdev {uuid}'):
             live = patience.settled(
-                lambda: [d for d in self._called(uuid, parent) if d.isActive()]
+                lambda: [
+                    device
+                    for device in self._called(uuid, parent)
+                    if self._unless_gone(device.isActive)
+                ]
             )
             if not live:
                 raise exceptions.HostError(

@@ -18,7 +18,7 @@ NOT_TO_START = 'this guest was not to start'
 # What there is of an instance that is in no database.
 _ATTRIBUTES = (
     'metadata', 'numa_topology', 'pci_devices', 'pci_requests', 'resources',
-    'system_metadata', 'trusted_certs',
+    'system_metadata', 'trusted_certs', 'vcpu_model',
 )  # fmt: skip
 
 

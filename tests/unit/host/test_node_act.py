@@ -10,6 +10,7 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev import fixture
 from nova_generic_mdev import node_xml
 from nova_generic_mdev.host import node_act
+from nova_generic_mdev.host import patience
 
 UUID = '11111111-2222-4333-8444-00000000000A'.lower()
 MTTY = 'mtty_mtty'
@@ -300,6 +301,31 @@ def test_one_that_somebody_undefines_meanwhile_is_gone(create, devices, libvirt)
         devices.destroy(UUID)
         only(libvirt).undefine()
     assert libvirt.mdev(UUID) == []
+
+
+@pytest.mark.parametrize('asked', ['isPersistent', 'autostart', 'setAutostart'])
+def test_one_that_libvirt_forgets_once_it_has_listed_it_is_gone(
+    create, remove, libvirt, asked
+):
+    # The start of one whose attributes are refused comes to udev, and its end.
+    create()
+    libvirt.host.lose_mdev(UUID)
+    forgotten = fake_libvirt.Error(fake_libvirt.VIR_ERR_NO_NODE_DEVICE)
+    only(libvirt).failures[asked] = forgotten
+    remove()
+
+
+def test_one_that_libvirt_forgets_is_not_the_one_to_destroy(
+    create, remove, libvirt, monkeypatch
+):
+    monkeypatch.setattr(patience, 'SETTLE_SECONDS', 0.1)
+    create()
+    device = only(libvirt)
+    device.failures['isActive'] = fake_libvirt.Error(
+        fake_libvirt.VIR_ERR_NO_NODE_DEVICE
+    )
+    with pytest.raises(exceptions.HostError, match='has not heard of it'):
+        remove()
 
 
 def test_a_refusal_is_told_although_libvirt_is_gone(create, devices, libvirt):
