@@ -2,15 +2,12 @@
 """One nova-compute as a process of its own: started, read, ended."""
 
 import contextlib
-import http.server
-import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 
 # A busy test machine is slow; what does not come is told by its log.
@@ -155,34 +152,9 @@ def furnish(folder):
 @contextlib.contextmanager
 def placement():
     """A Placement that is there and always busy; its address."""
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), _Busy)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f'http://127.0.0.1:{server.server_port}'
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-class _Busy(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        links = [{'rel': 'self', 'href': ''}]
-        version = {'id': 'v1.0', 'min_version': '1.0', 'max_version': '1.39'}
-        versions = [version | {'status': 'CURRENT', 'links': links}]
-        body = json.dumps({'versions': versions}).encode()
-        self.send_response(200 if self.path == '/' else 503)
-        self.send_header('Content-Type', 'application/json')
-        self.send_header('Content-Length', str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_POST(self):
-        self.do_GET()
-
-    def do_PUT(self):
-        self.do_GET()
-
-    def log_message(self, *args):
-        return
+    program = [sys.executable, str(_HERE / 'busy.py')]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield f'http://127.0.0.1:{int(process.stdout.readline())}'
+        finally:
+            process.kill()
