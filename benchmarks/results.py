@@ -91,7 +91,7 @@ def machine() -> dict[str, ty.Any]:
     """Where it was measured, as far as numbers depend on it."""
     return {
         'python': platform.python_version(),
-        'kernel': platform.release().partition('-')[0],
+        'kernel': platform.release(),
         'processors': os.cpu_count(),
         'nova': _version('nova'),
     }
