@@ -82,8 +82,10 @@ class RememberingReader:
         try:
             links = self._tree.inodes(reader.PARENTS)
             bus = self._tree.inodes(reader.MDEVS)
-            if self._memory is not None and self._memory.links == links:
-                return self._again(self._memory, bus)
+            # Another thread may remember something else meanwhile, or nothing.
+            memory = self._memory
+            if memory is not None and memory.links == links:
+                return self._again(memory, bus)
         except (_Unfamiliar, *_ODD):
             links, bus = {}, {}
         return self._learned(links, bus)

@@ -248,3 +248,18 @@ def test_a_look_at_one_parent_counts_all_of_its_types(scene):
 
 def test_a_parent_that_is_not_there_is_left_out(scene):
     assert scene.look(GPU, 'mdpy_mdpy').parents.keys() == {GPU}
+
+
+def test_a_look_goes_on_though_another_thread_finds_nothing_to_remember(
+    scene, monkeypatch
+):
+    class Links(dict):
+        __hash__ = None
+
+        def __eq__(self, others):
+            scene.reader._memory = None
+            return super().__eq__(others)
+
+    inodes = scene.tree.inodes
+    monkeypatch.setattr(scene.tree, 'inodes', lambda path: Links(inodes(path)))
+    assert scene.look() == scene.first
