@@ -32,9 +32,9 @@ from benchmarks import records
 from benchmarks import trees
 from benchmarks.nova import libvirtd
 from nova_generic_mdev import model
+from nova_generic_mdev import node_xml
 from nova_generic_mdev.host import nodedev
 from nova_generic_mdev.privileged import mdev as writes
-from tests.nova import nodedevs
 
 CONF = nova.conf.CONF
 ROOT = 'here'
@@ -159,7 +159,8 @@ class LibvirtHost:
         attributes: model.Attributes = (),
     ) -> str:
         """Make an mdev; see :class:`~nova_generic_mdev.host.Host`."""
-        self._libvirt.nodeDeviceCreateXML(nodedevs.xml_of(uuid, parent, mdev_type), 0)
+        xml = node_xml.node_device(parent, mdev_type, uuid, attributes)
+        self._libvirt.nodeDeviceCreateXML(xml, 0)
         return 'libvirt'
 
     def remove(

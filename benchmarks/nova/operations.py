@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import collections
 import collections.abc as cabc
 import dataclasses
 import itertools
-import threading
 import time
 import tracemalloc
 
 from benchmarks import timing
 from benchmarks.nova import drivers
+from tests.nova.storm import crowd
 
 THREADS = 8
 STORM = 100
@@ -35,32 +34,29 @@ def update(rig: drivers.Rig, repeats: int) -> Measured:
 def update_after_change(rig: drivers.Rig, repeats: int) -> Measured:
     """Updates of a host on which a consumer was given an mdev since the last."""
     tree = rig.copied_tree()
-    numbers = itertools.count()
-    given: list[tuple[int, str]] = []
-
-    def change() -> None:
-        number = next(numbers)
-        given.append((number, rig.allocate(number)[0]))
-
-    def back() -> None:
-        rig.take_back(*given.pop())
-
-    return _measured(rig, lambda: rig.update(tree), repeats, change, back)
+    give, take_back = _giving(rig)
+    return _measured(rig, lambda: rig.update(tree), repeats, give, take_back)
 
 
 def allocation(rig: drivers.Rig, repeats: int) -> Measured:
     """Allocations of one mdev each, which has to be made."""
+    give, take_back = _giving(rig)
+    return _measured(rig, give, repeats, after=take_back)
+
+
+def _giving(rig: drivers.Rig) -> tuple[cabc.Callable[[], None], ...]:
+    """What gives one more consumer an mdev, and what takes the last one back."""
     numbers = itertools.count()
     given: list[tuple[int, str]] = []
 
-    def allocate() -> None:
+    def give() -> None:
         number = next(numbers)
         given.append((number, rig.allocate(number)[0]))
 
-    def back() -> None:
+    def take_back() -> None:
         rig.take_back(*given.pop())
 
-    return _measured(rig, allocate, repeats, after=back)
+    return give, take_back
 
 
 def _measured(
@@ -99,30 +95,9 @@ def storm(rig: drivers.Rig) -> tuple[float, float | None]:
 
 
 def _at_once(work: cabc.Callable[[int], object], items: cabc.Iterable[int]) -> float:
-    left = collections.deque(items)
-    errors: list[Exception] = []
-
-    def run() -> None:
-        while not errors:
-            try:
-                item = left.popleft()
-            except IndexError:
-                return
-            try:
-                work(item)
-            except Exception as e:  # noqa: BLE001 - of whatever kind, it is told
-                errors.append(e)
-
-    threads = [threading.Thread(target=run) for _ in range(THREADS)]
     begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    taken = time.perf_counter() - begun
-    if errors:
-        raise errors[0]
-    return taken
+    crowd.at_once(work, items, THREADS)
+    return time.perf_counter() - begun
 
 
 def recovery(rig: drivers.Rig) -> timing.Times:

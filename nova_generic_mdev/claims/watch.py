@@ -8,7 +8,6 @@ that nobody has written any.
 from __future__ import annotations
 
 import collections.abc as cabc
-import os
 import sqlite3
 import threading
 import typing as ty
@@ -49,14 +48,16 @@ class Watch:
 
     def _edition(self) -> opening.Edition | None:
         """None: it cannot be told; who reads the record finds out why."""
-        try:
-            with self._lock:
-                told = os.stat(self._path)
-                mine = self._connected((os.getpid(), told.st_dev, told.st_ino))
+        with self._lock:
+            told = opening.edition(self._path)
+            if told is None:
+                return None
+            try:
+                mine = self._connected(told[:3])
                 (number,) = mine.execute('PRAGMA data_version').fetchone()
-        except (OSError, sqlite3.Error):
-            return None
-        return (*self._place, told.st_mtime_ns, told.st_size, number)
+            except sqlite3.Error:
+                return None
+        return (*told, number)
 
     def _connected(self, place: opening.Edition) -> sqlite3.Connection:
         if self._connection is None or place != self._place:

@@ -21,7 +21,6 @@ _DISTRIBUTION = 'nova-generic-mdev'
 # As a shell says it of a program that this signal ended.
 _SIGPIPE = 128 + 13
 _NO_COMMAND = 2
-_SYSFS = '/sys'
 
 
 class NovaMdev(app.App):
@@ -106,6 +105,8 @@ def _line_of(command: type) -> str:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
+    from nova_generic_mdev.cmd import context
+
     parser.add_argument(
         '--config-file',
         action='append',
@@ -120,7 +121,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--sysfs',
-        default=_SYSFS,
+        default=context.SYSFS,
         metavar='DIR',
         help='root of the sysfs tree to read (default: %(default)s)',
     )

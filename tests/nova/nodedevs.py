@@ -153,16 +153,6 @@ def start(host, mdev):
         raise error(code, f'Unable to start mediated device: {e}') from e
 
 
-def xml_of(uuid, parent, mdev_type):
-    """The XML that asks libvirt to make an mdev."""
-    device = etree.Element('device')
-    etree.SubElement(device, 'parent').text = parent
-    capability = etree.SubElement(device, 'capability', type='mdev')
-    etree.SubElement(capability, 'type', id=mdev_type)
-    etree.SubElement(capability, 'uuid').text = uuid
-    return etree.tostring(device, encoding='unicode')
-
-
 def described(xml):
     """The mdev that some XML asks libvirt to make."""
     device = etree.fromstring(xml)

@@ -34,9 +34,10 @@ class Boots(fixtures.Fixture):
         # Nova's marks on the function have to stay.
         @functools.wraps(theirs)
         def follow(manager, context, instance, *args, **kwargs):
-            call = functools.partial(theirs, manager, context, instance)
-            under_way = self._under_way[id(manager)]
-            return ours(under_way, instance.uuid, lambda: call(*args, **kwargs))
+            call = functools.partial(
+                theirs, manager, context, instance, *args, **kwargs
+            )
+            return ours(self._under_way[id(manager)], instance.uuid, call)
 
         self.useFixture(
             fixtures.MonkeyPatch(f'nova.compute.manager.ComputeManager.{name}', follow)

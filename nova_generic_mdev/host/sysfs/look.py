@@ -208,8 +208,7 @@ def number(path: str, text: str) -> int:
     :raises InvalidValue: it is none
     """
     match = _NUMBER.fullmatch(text)
-    found = model.MAX_COUNT + 1 if match is None else int(match[1])
-    if found > model.MAX_COUNT:
+    if match is None or (found := int(match[1])) > model.MAX_COUNT:
         raise _invalid(path, text, f'expected 0 to {model.MAX_COUNT}')
     return found
 
