@@ -7,8 +7,13 @@ or stestr.  :data:`DRIVER` says which driver they drive.
 
 import os
 
-# First of all: it patches what everything else imports.
-import nova.tests.functional  # noqa: F401
+# First of all, and in this order: the one or, in 2025.2, the other patches what
+# everything else imports.  Where oslo.db comes before that, all green threads of a
+# request share one transaction.
+import nova.tests.functional
+
+# isort: split
+import nova.test  # noqa: F401
 
 OURS = 'generic_mdev.GenericMdevDriver'
 IN_TREE = 'libvirt.LibvirtDriver'

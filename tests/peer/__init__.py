@@ -9,4 +9,4 @@ tests/peer/excused.toml`` runs them.
 """
 
 # First of all: it patches what everything else imports.
-import nova.tests.functional  # noqa: F401
+import tests.nova  # noqa: F401

@@ -6,4 +6,4 @@ Each way is a fresh virtual environment.  They need an environment with Nova
 """
 
 # First of all: it patches what everything else imports.
-import nova.tests.functional  # noqa: F401
+import tests.nova  # noqa: F401
