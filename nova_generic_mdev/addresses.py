@@ -16,19 +16,43 @@ from nova_generic_mdev import model
 from nova_generic_mdev import names
 
 
-@model.value
 class Meaning:
     """What all addresses of one rule mean.
 
-    :param named: parents, by an address; one that is not there is called by the
-        address itself
-    :param fitting: parents, by a pattern
-    :param absent: the addresses and patterns that mean nothing now
+    :ivar named: the parents that are there, by an address
+    :ivar fitting: the same, by a pattern
     """
 
-    named: frozenset[str]
-    fitting: frozenset[str]
-    absent: tuple[str, ...]
+    def __init__(
+        self,
+        addresses: tuple[str, ...],
+        called: cabc.Mapping[str, cabc.Sequence[str]],
+        able: cabc.Collection[model.Parent],
+    ) -> None:
+        self._addresses = addresses
+        self._called = called
+        self._able = able
+        known, patterns = _told_apart(addresses)
+        # However many addresses mean others, these cost the same.
+        here = known & called.keys()
+        self.named = frozenset(name for key in here for name in called[key])
+        self.fitting = frozenset(p.name for p in able if _fits_any(patterns, p))
+
+    @functools.cached_property
+    def absent(self) -> tuple[str, ...]:
+        """The addresses and patterns that mean nothing now, in their order."""
+        return tuple(
+            address
+            for address in dict.fromkeys(self._addresses)
+            if _spelling(address) not in self._called
+            and not any(_fits(address, parent) for parent in self._able)
+        )
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What is named, there or not; what is not is called by its address."""
+        known, _ = _told_apart(self._addresses)
+        return self.named | (known - self._called.keys())
 
 
 class Book:
@@ -36,35 +60,26 @@ class Book:
 
     def __init__(self, parents: cabc.Iterable[model.Parent]) -> None:
         self._parents = tuple(parents)
-        self._names: dict[str, list[str]] = {}
+        self._called: dict[str, list[str]] = {}
         for parent in self._parents:
             for spelling in _spellings(parent):
-                self._names.setdefault(spelling, []).append(parent.name)
+                self._called.setdefault(spelling, []).append(parent.name)
 
-    def look_up(
-        self, addresses: cabc.Iterable[str], able: cabc.Collection[str]
-    ) -> Meaning:
+    def look_up(self, addresses: tuple[str, ...], able: cabc.Container[str]) -> Meaning:
         """What addresses mean here.
 
         :param able: names of the parents that a pattern picks out of
         """
-        named: set[str] = set()
-        fitting: set[str] = set()
-        absent = []
         candidates = [p for p in self._parents if p.name in able]
-        for address in dict.fromkeys(addresses):
-            if names.is_pattern(address):
-                found = [p.name for p in candidates if _fits(address, p)]
-                fitting.update(found)
-            else:
-                key = _spelling(address)
-                found = self._names.get(key, [])
-                named.update(found or [key])
-            if not found:
-                absent.append(address)
-        return Meaning(
-            named=frozenset(named), fitting=frozenset(fitting), absent=tuple(absent)
-        )
+        return Meaning(addresses, self._called, candidates)
+
+
+@functools.lru_cache(maxsize=256)
+def _told_apart(addresses: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The spellings of the addresses, and the patterns."""
+    patterns = tuple(filter(names.is_pattern, addresses))
+    known = (a for a in addresses if not names.is_pattern(a))
+    return frozenset(map(_spelling, known)), patterns
 
 
 def parents_at(
@@ -87,6 +102,10 @@ def _spelling(address: str) -> str:
     if pci is None and names.is_pci_address(address):
         pci = names.pci_address(address)
     return address if pci is None else names.node_device('pci', pci)
+
+
+def _fits_any(patterns: cabc.Iterable[str], parent: model.Parent) -> bool:
+    return any(_fits(pattern, parent) for pattern in patterns)
 
 
 def _fits(pattern: str, parent: model.Parent) -> bool:

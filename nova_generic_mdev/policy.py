@@ -98,17 +98,12 @@ def resolve(
 ) -> Resolution:
     """Which rules hold on which parent; the same in any order of the parents.
 
+    :param parents: all that are there; of some, ask :func:`rules_on`
     :param drained: the parents on which nothing new is to land
     """
     present = sorted(parents, key=lambda parent: parent.name)
     meanings = _meanings(policy.rules, present)
-    wanted, found = _wanted(policy.rules, meanings, present)
-    rules: dict[str, tuple[TypeRule, ...]] = {}
-    for parent in present:
-        kept, more = _serve(wanted[parent.name], parent, meanings)
-        found += more
-        if kept:
-            rules[parent.name] = kept
+    rules, found = _held(policy.rules, meanings, present)
     absent = (
         problems.unmatched(rule, address)
         for rule in policy.rules
@@ -119,6 +114,20 @@ def resolve(
         problems=(*_check(policy.rules, meanings), *absent, *found),
         drained=frozenset(drained),
     )
+
+
+def rules_on(
+    policy: Policy,
+    parents: cabc.Iterable[model.Parent],
+    drained: cabc.Collection[str] = (),
+) -> Resolution:
+    """The same of some of the parents; what is wrong, only all of them can tell.
+
+    It costs the same whatever the rules say of other parents.
+    """
+    some = sorted(parents, key=lambda parent: parent.name)
+    rules, _ = _held(policy.rules, _meanings(policy.rules, some), some)
+    return Resolution(rules=rules, drained=frozenset(drained))
 
 
 def check(policy: Policy) -> tuple[model.Problem, ...]:
@@ -140,8 +149,26 @@ def _meanings(
     }
 
 
-def _able(rule: TypeRule, present: cabc.Iterable[model.Parent]) -> list[str]:
-    return [parent.name for parent in present if rule.mdev_type in parent.types]
+def _able(rule: TypeRule, present: cabc.Iterable[model.Parent]) -> dict[str, None]:
+    """The names of the parents that support a rule's type, in their order."""
+    able = (parent.name for parent in present if rule.mdev_type in parent.types)
+    return dict.fromkeys(able)
+
+
+def _held(
+    rules: cabc.Sequence[TypeRule],
+    meanings: _Meanings,
+    present: cabc.Collection[model.Parent],
+) -> tuple[dict[str, tuple[TypeRule, ...]], list[model.Problem]]:
+    """The rules that can hold on each parent, by its name; and what is wrong there."""
+    wanted, found = _wanted(rules, meanings, present)
+    held: dict[str, tuple[TypeRule, ...]] = {}
+    for parent in present:
+        kept, more = _serve(wanted[parent.name], parent, meanings)
+        found += more
+        if kept:
+            held[parent.name] = kept
+    return held, found
 
 
 def _check(
@@ -152,7 +179,7 @@ def _check(
     yield from problems.of_exclusive_attributes(rules)
     yield from problems.of_displays(rules)
     yield from problems.of_explicit_clashes(
-        (rule, sorted(meanings[rule.mdev_type].named)) for rule in rules
+        (rule, sorted(meanings[rule.mdev_type].names)) for rule in rules
     )
 
 
@@ -173,7 +200,7 @@ def _wanted(
     left = [name for name in able if not wanted[name]]
     for name in left:
         wanted[name].append(rules[0])
-    return wanted, [] if left else [problems.nowhere(rules[0], able)]
+    return wanted, [] if left else [problems.nowhere(rules[0], tuple(able))]
 
 
 def _serve(

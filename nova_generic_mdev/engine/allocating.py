@@ -40,7 +40,7 @@ def allocate(
         steps = allocation.plan(
             consumer,
             requests,
-            policylib.resolve(policy, snapshot.parents.values(), known.drained),
+            policylib.rules_on(policy, snapshot.parents.values(), known.drained),
             snapshot,
             known,
             reuse_found=policy.reuse_found,

@@ -699,6 +699,35 @@ def test_any_order_of_the_parents_gives_the_same(wanted, parents, data):
     assert policy.resolve(wanted, parents) == policy.resolve(wanted, shuffled)
 
 
+@hypothesis.given(wanted=policies(), parents=hosts, data=st.data())
+def test_of_some_parents_the_rules_are_those_that_hold_among_all(wanted, parents, data):
+    some = (
+        data.draw(st.lists(st.sampled_from(parents), unique_by=id)) if parents else []
+    )
+    drained = {p.name for p in parents[:1]}
+    of_all = policy.resolve(wanted, parents, drained).rules
+    asked = {p.name for p in some}
+    assert policy.rules_on(wanted, some, drained) == policy.Resolution(
+        rules={name: rules for name, rules in of_all.items() if name in asked},
+        drained=frozenset(drained),
+    )
+
+
+def test_what_others_are_called_costs_nothing(monkeypatch):
+    """A host has hundreds of addresses, and an allocation is about one parent."""
+    elsewhere = tuple(f'0000:{bus:02x}:00.0' for bus in range(128))
+    wanted = policy.Policy(rules=(rule(X, A, *elsewhere), rule(Y, A, *elsewhere)))
+    policy.rules_on(wanted, [PCI_A])
+    looked = collections.Counter()
+    spelled = names.pci_address_of
+    monkeypatch.setattr(
+        names, 'pci_address_of', lambda a: looked.update([a]) or spelled(a)
+    )
+    monkeypatch.setattr(names, 'is_pattern', lambda _: pytest.fail('read once more'))
+    assert served(policy.rules_on(wanted, [PCI_A])) == {PCI_A.name: [X]}
+    assert looked.total() <= 3
+
+
 @hypothesis.given(wanted=policies(), parents=hosts)
 def test_a_class_is_given_by_one_rule_at_most(wanted, parents):
     for rules in policy.resolve(wanted, parents).rules.values():

@@ -19,6 +19,7 @@ from oslo_log import log as logging
 from nova_generic_mdev import allocation
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import names
+from nova_generic_mdev import providers
 from nova_generic_mdev.adapters.nova import devices
 from nova_generic_mdev.adapters.nova import errors
 from nova_generic_mdev.adapters.nova import lifecycle
@@ -222,10 +223,12 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
                 return
             root = self._host.get_hostname()
             with errors.as_novas():
-                found = promises.parents_of(tree, lambda: shared)
-            for uuid in sorted(u for u, parent in found.items() if parent in shared):
-                offered = functools.partial(self._offered, root, found[uuid])
-                self._placement.republish(uuid, offered)
+                wanted = names.providers(root, sorted(shared))
+            # By name: a walk through all of a large host's would take longer.
+            for now in publishing.current(tree, root, wanted):
+                if providers.is_marked(now.traits):
+                    offered = functools.partial(self._offered, root, wanted[now.name])
+                    self._placement.republish(now.uuid, offered)
         except exception.NovaException as e:
             LOG.info('%s wait for the next update: %s', ', '.join(sorted(parents)), e)
 
@@ -236,7 +239,7 @@ class Base(libvirt_driver.LibvirtDriver):  # type: ignore[misc]
         """
         view = self._mdevs.view([parent])
         with errors.as_novas():
-            tree = publishing.current(self.provider_tree, root)
-            wanted = publishing.offer(view, root, tree).wanted
-            told = wanted.get(names.provider(root, parent))
+            name = names.provider(root, parent)
+            tree = publishing.current(self.provider_tree, root, {name})
+            told = publishing.offer(view, root, tree).wanted.get(name)
         return {} if told is None else publishing.placed(told.inventories)

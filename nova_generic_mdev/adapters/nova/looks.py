@@ -111,15 +111,20 @@ class Looks:
             look = self.engine.look(parents)
             return publishing.View(
                 policy=self.policy,
-                resolution=self._resolution(look),
+                resolution=self._resolution(look, parents),
                 snapshot=look.snapshot,
                 claims=look.claims,
                 published=self.store.published(),
             )
 
-    def _resolution(self, look: enginelib.Look) -> policylib.Resolution:
-        """The rules on the parents; of the same look they are the same."""
+    def _resolution(
+        self, look: enginelib.Look, parents: cabc.Collection[str] | None
+    ) -> policylib.Resolution:
+        """The rules on the parents; of the same look at all they are the same."""
         snapshot, drained = look.snapshot, look.claims.drained
+        if parents is not None:
+            some = snapshot.parents.values()
+            return policylib.rules_on(self.policy, some, drained)
         before = self._resolved
         if before is None or before[0] is not snapshot or before[1] != drained:
             present = snapshot.parents.values()
@@ -138,7 +143,9 @@ class Looks:
         with errors.as_novas():
             present = self.host.snapshot({request.parent for request in asked})
             drained = self.store.drained()
-            resolved = policylib.resolve(self.policy, present.parents.values(), drained)
+            resolved = policylib.rules_on(
+                self.policy, present.parents.values(), drained
+            )
             for request in asked:
                 rule = resolved.rule(request.parent, request.resource_class)
                 if rule is not None:
@@ -150,7 +157,7 @@ class Looks:
             return frozenset()
         with errors.as_novas():
             present = self.host.snapshot(parents).parents.values()
-            rules = policylib.resolve(self.policy, present).rules
+            rules = policylib.rules_on(self.policy, present).rules
         return frozenset(parent for parent in rules if len(rules[parent]) > 1)
 
     def asked(self, extra_specs: cabc.Mapping[str, str]) -> cabc.Mapping[str, int]:

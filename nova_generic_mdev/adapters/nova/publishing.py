@@ -88,13 +88,16 @@ def offer(view: View, root: str, tree: cabc.Iterable[providers.Current] = ()) ->
     return Offer(providers.desired(root, inventories, traits))
 
 
-def current(tree: ty.Any, root: str) -> tuple[providers.Current, ...]:
+def current(
+    tree: ty.Any, root: str, only: cabc.Container[str] | None = None
+) -> tuple[providers.Current, ...]:
     """What Nova's provider tree has, from the root down.
 
     Read where it is: to let Nova copy each provider (``tree.data``) would take
     longer than all the rest of an update.
 
     :param tree: a ``nova.compute.provider_tree.ProviderTree``
+    :param only: the names of the providers; None: all
     """
     with tree.lock:
         return tuple(
@@ -107,6 +110,7 @@ def current(tree: ty.Any, root: str) -> tuple[providers.Current, ...]:
                 traits=frozenset(node.traits),
             )
             for node in _below(top for top in tree.roots if top.name == root)
+            if only is None or node.name in only
         )
 
 
