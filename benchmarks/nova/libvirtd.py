@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova's fake libvirt, on a described host; it answers at once.
 
-All XML is written beforehand, and again only where something changed: what is
-measured is the driver that asks, and neither libvirt nor its messages.
+As there, a device's XML is written when it changes, and a guest's for each call.
+What is measured is the driver that asks, and neither libvirt nor its messages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import sys
 import types
-import typing as ty
 from unittest import mock
 
 import fixtures
@@ -186,7 +185,7 @@ class Domain:
     def __init__(self, libvirt: Libvirtd, guest: hosts.Guest) -> None:
         self._calls = libvirt.calls
         self._guest = guest
-        self._xml = _guest_xml(libvirt, guest)
+        self._told = fakelibvirt.Domain(libvirt, _guest_xml(guest), running=True)
         self.mdev = guest.mdev
 
     def name(self) -> str:
@@ -202,9 +201,9 @@ class Domain:
         return 1
 
     def XMLDesc(self, flags: int) -> str:
-        """One message to libvirt."""
+        """One message to libvirt, which writes it anew, as Nova's fake does."""
         self._calls['XMLDesc of guests'] += 1
-        return self._xml
+        return str(self._told.XMLDesc(flags))
 
 
 def _parent_xml(parent: model.Parent) -> str:
@@ -223,10 +222,9 @@ def _mdev_xml(name: str, mdev: model.Mdev) -> str:
     return etree.tostring(device, encoding='unicode')
 
 
-def _guest_xml(libvirt: ty.Any, guest: hosts.Guest) -> str:
-    """What Nova's fake libvirt tells of a guest, written once."""
+def _guest_xml(guest: hosts.Guest) -> str:
     hostdev = domain_xml.hostdev(guest.mdev, model.VFIO_PCI) if guest.mdev else ''
-    xml = (
+    return (
         f"<domain type='kvm'><name>{guest.name}</name><uuid>{guest.uuid}</uuid>"
         f"<memory>131072</memory><vcpu>1</vcpu><os><type arch='x86_64'>hvm</type>"
         f'</os><devices>'
@@ -234,4 +232,3 @@ def _guest_xml(libvirt: ty.Any, guest: hosts.Guest) -> str:
         f"<source file='/var/lib/nova/instances/{guest.uuid}/disk'/>"
         f"<target dev='vda' bus='virtio'/></disk>{hostdev}</devices></domain>"
     )
-    return str(fakelibvirt.Domain(libvirt, xml, running=True).XMLDesc(0))
