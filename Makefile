@@ -79,6 +79,10 @@ benchmark: nova-venv ## Measure this driver and Nova's own, side by side
 	@.venv-nova-$(RELEASE)/bin/python -m pip install -q -r benchmarks/requirements.txt
 	@.venv-nova-$(RELEASE)/bin/python -m benchmarks --json benchmarks.json $(ARGS)
 
+.PHONY: benchmark-real
+benchmark-real: cloud-venv ## Measure both on a real libvirt and kernel, emulated
+	@$(IN_CLOUD) python -W ignore -m benchmarks.real $(ARGS)
+
 .PHONY: demo
 demo: venv ## Show the main job, step by step, in an emulated machine
 	@$(IN_VENV) python -m tests.system.demo $(ARGS)
