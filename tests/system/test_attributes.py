@@ -42,7 +42,9 @@ def conf(attributes: str, backend: str, address: str = CARD) -> Step:
         f'[mdev_{mdev_type}]\ndevice_addresses = {address}\nmax_instances = 1\n'
         f'attributes = {attributes}\n[generic_mdev]\nbackend = {backend}\n'
     )
-    return Step(bash=f"rm -rf {STATE}; printf '%s' '{text}' > {CONF_FILE}")
+    return Step(
+        bash=f"mkdir -p /etc/nova; rm -rf {STATE}; printf '%s' '{text}' > {CONF_FILE}"
+    )
 
 
 def allocate(address: str = CARD) -> Step:
