@@ -30,7 +30,7 @@ from nova_generic_mdev.cmd import witnesses
 from nova_generic_mdev.host import kernel
 from tests.functional import identity_service
 from tests.functional import placement_service
-from tests.system import audit_damage
+from tests.system import auditing
 from tests.unit.host import fake_libvirt
 
 pytestmark = pytest.mark.filterwarnings(
@@ -498,7 +498,7 @@ def test_a_conflict_each_time(cloud: Cloud) -> None:
 
 def test_each_kind_is_made_by_hand_on_the_machine_or_it_is_said_why_not() -> None:
     """``tests/system`` has a damage for each; on fakes each is made anyway."""
-    scenes = audit_damage.SCENES.values()
+    scenes = auditing.SCENES.values()
     made = {kind for damages in scenes for one in damages for kind in one.kinds}
-    assert made.isdisjoint(audit_damage.NOT_BY_HAND)
-    assert made | audit_damage.NOT_BY_HAND.keys() == set(audit.Kind)
+    assert made.isdisjoint(auditing.NOT_BY_HAND)
+    assert made | auditing.NOT_BY_HAND.keys() == set(audit.Kind)

@@ -26,7 +26,7 @@ from typing import Any
 
 # Where each is done: module, class and function, and its first argument.
 EFFECTS = {
-    'commit': ('nova_generic_mdev.claims.store:_Connection.execute', 'COMMIT'),
+    'commit': ('nova_generic_mdev.claims.opening:Connection.execute', 'COMMIT'),
     'define': ('libvirt:virConnect.nodeDeviceDefineXML', None),
     'start': ('libvirt:virNodeDevice.create', None),
     'autostart': ('libvirt:virNodeDevice.setAutostart', None),

@@ -2,7 +2,7 @@
 """``nova-mdev audit`` on a real kernel, libvirt and Placement: made by hand, found,
 and mended where that is safe.
 
-Each kind is in ``audit_damage``; what none of the scenes can make is there, too,
+Each kind is in ``auditing``; what none of the scenes can make is there, too,
 with the reason.
 """
 
@@ -15,10 +15,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.functional import placement_service
-from tests.system import audit_damage
-from tests.system.audit_host import CARD
-from tests.system.audit_host import Host
-from tests.system.audit_host import Server
+from tests.system.auditing import SCENES
+from tests.system.auditing.damage import End
+from tests.system.auditing.host import Host
+from tests.system.auditing.places import CARD
+from tests.system.auditing.places import MBOCHS
+from tests.system.auditing.places import Server
 from tests.system.machine import Machine
 from tests.system.program import Program
 
@@ -30,15 +32,14 @@ _LIBVIRT = (
 
 @dataclasses.dataclass
 class Made:
-    """What the damages of a scene are found as, and whether that is mended."""
+    """What the damages of a scene are found as, and what becomes of each."""
 
-    found: dict[tuple[str, str], bool] = dataclasses.field(default_factory=dict)
+    found: dict[tuple[str, str], End] = dataclasses.field(default_factory=dict)
     servers: dict[str, Server] = dataclasses.field(default_factory=dict)
 
-    @property
-    def left(self) -> set[tuple[str, str]]:
-        """What is found for as long as nobody else does something about it."""
-        return {key for key, is_mended in self.found.items() if not is_mended}
+    def of(self, end: End) -> set[tuple[str, str]]:
+        """All of which this becomes."""
+        return {key for key, each in self.found.items() if each is end}
 
     def mdevs(self, *names: str) -> set[str]:
         """The mdevs of some damages' servers."""
@@ -54,7 +55,7 @@ def host(program: Program, placement: placement_service.Service) -> Iterator[Hos
 
 def serve(host: Host, scene: str) -> Made:
     """A server for each damage that needs one; all agree."""
-    damages = [one for one in audit_damage.SCENES[scene] if one.needs_server]
+    damages = [one for one in SCENES[scene] if one.needs_server]
     servers = {one.name: Server(name=one.name, place=one.place) for one in damages}
     host.serve(servers.values())
     assert host.audit() == (0, {})
@@ -63,7 +64,7 @@ def serve(host: Host, scene: str) -> Made:
 
 def damage(host: Host, scene: str, made: Made) -> None:
     """Do all that the scene has."""
-    for one in audit_damage.SCENES[scene]:
+    for one in SCENES[scene]:
         server = made.servers.get(one.name, Server(name='nobody', place=one.place))
         found = one.do(host, server)
         assert found.keys() == one.kinds.keys()
@@ -75,15 +76,16 @@ def is_found_and_mended(host: Host, made: Made) -> None:
     status, rows = host.audit()
     assert (status, rows.keys()) == (1, made.found.keys())
     before = host.everything()
+    follows = made.of(End.FOLLOWS)
     status, rows = host.audit('--dry-run')
-    would = {key: row['remedy'].startswith('would ') for key, row in rows.items()}
-    assert (status, would) == (1, made.found)
+    would = {key for key, row in rows.items() if row['remedy'].startswith('would ')}
+    assert (status, would - follows) == (1, made.of(End.MENDED)), rows
     assert host.everything() == before
     status, rows = host.audit('--fix')
-    done = {key: row['remedy'].startswith('done: ') for key, row in rows.items()}
-    assert (status, done) == (1, made.found), rows
+    done = {key for key, row in rows.items() if row['remedy'].startswith('done: ')}
+    assert (status, done - follows) == (1, made.of(End.MENDED)), rows
     status, rows = host.audit()
-    assert (status, rows.keys()) == (1, made.left)
+    assert (status, rows.keys()) == (1, made.of(End.LEFT))
 
 
 def test_what_happened_to_mdevs_and_consumers(host: Host) -> None:
@@ -116,17 +118,18 @@ def test_what_happened_to_parents_and_providers(host: Host) -> None:
     is_found_and_mended(host, made)
 
     assert host.live() == before
-    assert host.placement.traits(host.provider(audit_damage.MBOCHS)) == set()
+    assert host.placement.traits(host.provider(MBOCHS)) == set()
 
 
 @contextlib.contextmanager
 def no_events(machine: Machine) -> Iterator[None]:
-    """libvirt hears of nothing that happens meanwhile."""
+    """libvirt hears of nothing that happens meanwhile, until it is started again."""
     machine.run(f'systemctl stop {_UDEV}')
     try:
         yield
     finally:
         machine.run(f'systemctl start {_UDEV}')
+        machine.run('systemctl restart libvirtd', timeout=120)
 
 
 def test_libvirt_that_did_not_see_what_happened(host: Host) -> None:
@@ -134,8 +137,7 @@ def test_libvirt_that_did_not_see_what_happened(host: Host) -> None:
     with no_events(host.machine):
         damage(host, 'views', made)
         is_found_and_mended(host, made)
-    # The remedy that the audit tells.
-    host.machine.run('systemctl restart libvirtd', timeout=120)
+    # The remedy that the audit tells was to start libvirtd again.
     host.settle()
     status, rows = host.audit()
     assert (status, {kind for kind, _ in rows}) == (1, {'foreign mdev'})

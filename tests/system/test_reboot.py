@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.guest import domain
 from tests.system.machine import Machine
 from tests.system.program import Program
 from tests.system.test_effects import defined
@@ -78,8 +77,6 @@ echo > $card/driver_override
 echo {LATE_CARD} > /sys/bus/pci/drivers_probe
 """
 BLACKLIST = '/etc/modprobe.d/late.conf'
-# Of libvirt-guests: the guests that it has to start, by connection.
-GUESTS = '/var/lib/libvirt/libvirt-guests'
 
 
 @pytest.fixture
@@ -174,27 +171,23 @@ def test_late_parents_are_waited_for_and_hold_back_no_other(
     assert (program.live(), defined(machine)) == (set(), [])
 
 
-def test_guests_start_with_their_mdevs_after_the_power_went(
+def test_they_are_back_after_the_power_went(
     recovering: Program,
 ) -> None:
     """With an mdevctl that brings back what libvirt knows, at the same time."""
     program, machine = recovering, recovering.machine
     program.configure(CONF)
+    # What is installed is there after a power cut; what is claimed by itself.
+    machine.run('sync')
     given = program.allocate(
         CONSUMER, 'mtty:VGPU=2', f'{CARD}:VGPU=1', 'mdpy:VGPU=1', 'mbochs:VGPU=1'
     )
-    uuids = [row['uuid'] for row in given]
     before = devices(program)
     assert len(defined(machine)) == 3
-    start_at_boot(program, uuids)
-    # What is installed is there after a power cut; what is claimed by itself.
-    machine.run('sync')
 
     machine.reboot(clean=False)
     recovered(machine)
 
-    said = program.said('waiter')
-    assert said.count(' ok') == 7  # five ports, and two framebuffers
     assert devices(program) == before
     assert program.live() == before.keys()
     machine.wait_for('Nova has begun', 'test -s /root/at-nova-compute', timeout=60)
@@ -202,19 +195,11 @@ def test_guests_start_with_their_mdevs_after_the_power_went(
     (card,) = (row['uuid'] for row in given if row['parent'].startswith('pci'))
     assert matrix(machine, card) == MATRIX
     assert program.run('device', 'recover').status == 0
-    machine.run('virsh -q destroy waiter; virsh -q undefine waiter')
+    said = program.boot('again', [row['uuid'] for row in given])
+    assert said.count(' ok') == 7  # five ports, and two framebuffers
+    machine.run('virsh -q destroy again')
     assert len(program.rows('device', 'release', CONSUMER)) == 5
     assert (program.live(), defined(machine)) == (set(), [])
-
-
-def start_at_boot(program: Program, uuids: list[str]) -> None:
-    """A guest that libvirt-guests finds in its list, as after an orderly end."""
-    machine = program.machine
-    hostdevs = [domain.hostdev_xml(uuid) for uuid in uuids]
-    machine.write_text('/root/waiter.xml', domain.firmware_xml('waiter', hostdevs))
-    machine.run('virsh -q define /root/waiter.xml')
-    guest = machine.output('virsh -q domuuid waiter')
-    machine.write_text(GUESTS, f'default {guest}\n')
 
 
 def test_the_unit_is_ordered_as_it_has_to_be(recovering: Program) -> None:
