@@ -77,6 +77,8 @@ class InventoryPublish(lister.Lister):
         rows = self._rows(publisher, dry_run=parsed_args.dry_run)
         for trait in sorted(publisher.unknown):
             LOG.warning('Placement does not know %s: it is not published', trait)
+        for stranger in publisher.strangers:
+            self._fail(str(stranger), ())
         header = ('provider', 'change', 'detail')
         return header, ((r.provider, r.change, r.detail) for r in rows)
 

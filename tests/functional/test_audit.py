@@ -14,6 +14,7 @@ import typing as ty
 
 import pytest
 
+from nova_generic_mdev import audit
 from nova_generic_mdev import claims
 from nova_generic_mdev import domain_xml
 from nova_generic_mdev import fixture
@@ -29,6 +30,7 @@ from nova_generic_mdev.cmd import witnesses
 from nova_generic_mdev.host import kernel
 from tests.functional import identity_service
 from tests.functional import placement_service
+from tests.system import auditing
 from tests.unit.host import fake_libvirt
 
 pytestmark = pytest.mark.filterwarnings(
@@ -492,3 +494,11 @@ def test_a_conflict_each_time(cloud: Cloud) -> None:
     assert remedies['inventory differs'].startswith('not done: ')
     assert 'something else keeps changing it' in remedies['inventory differs']
     assert (cloud.status, left) == (1, [])
+
+
+def test_each_kind_is_made_by_hand_on_the_machine_or_it_is_said_why_not() -> None:
+    """``tests/system`` has a damage for each; on fakes each is made anyway."""
+    scenes = auditing.SCENES.values()
+    made = {kind for damages in scenes for one in damages for kind in one.kinds}
+    assert made.isdisjoint(auditing.NOT_BY_HAND)
+    assert made | auditing.NOT_BY_HAND.keys() == set(audit.Kind)

@@ -3,15 +3,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 from tests.system.guest import domain
 from tests.system.machine import Machine
 from tests.system.machine import Result
+from tests.system.machine import image
 
 CONF = '/etc/nova/nova.conf'
 STATE = '/var/lib/nova/mdev'
+_CUT = Path(__file__).with_name('cut.py')
+_IN_MACHINE = f'/root/{_CUT.name}'
+SERIES = [f'{image.VENV}/bin/python', _IN_MACHINE]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Step:
+    """One command of a series: of the program, or of bash.
+
+    :param knife: where it is killed; see `cut`
+    """
+
+    words: Sequence[str] = ()
+    knife: tuple[str, str, int] | None = None
+    bash: str = ''
+
+
+class Ended(NamedTuple):
+    """How a step ended; its status as a shell tells it."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What it lists, asked for as JSON."""
+        rows: list[dict[str, Any]] = json.loads(self.stdout)
+        return rows
 
 
 class Program:
@@ -32,9 +66,27 @@ class Program:
         return self.machine.run(
             ['nova-mdev', *self.options, *words],
             check=check,
-            timeout=180,
+            timeout=300,
             environment=self.environment,
         )
+
+    def series(self, steps: Sequence[Step]) -> list[Ended]:
+        """Run many commands, without what it takes to start each here."""
+        self.machine.put(_CUT, _IN_MACHINE)
+        told = self.machine.run(
+            SERIES,
+            stdin=self.asked(steps),
+            timeout=120 + 30 * len(steps),
+            environment=self.environment,
+        )
+        return [Ended(*each) for each in json.loads(told.stdout)]
+
+    def asked(self, steps: Sequence[Step]) -> bytes:
+        """What `SERIES` reads."""
+        told = [dataclasses.asdict(step) for step in steps]
+        for step in told:
+            step['words'] = [*self.options, *step['words']]
+        return json.dumps(told).encode()
 
     def rows(self, *words: str) -> list[dict[str, Any]]:
         """What one command lists."""
@@ -64,8 +116,12 @@ class Program:
         path = f'/root/{name}.xml'
         self.machine.write_text(path, domain.firmware_xml(name, hostdevs))
         self.machine.run(f'virsh -q create {path}', timeout=120)
+        return self.said(name)
+
+    def said(self, name: str) -> str:
+        """What a firmware guest said until it was done."""
         console = domain.console_path(name)
         self.machine.wait_for(
-            f'guest {name} is done', f"grep -q 'guest: done' {console}", timeout=120
+            f'guest {name} is done', f"grep -q 'guest: done' {console}", timeout=240
         )
         return self.machine.output(f"sed '/guest: done/q' {console}")

@@ -47,12 +47,15 @@ class Plan:
     :param tree: the root and what is below it, by name
     :param wanted: by name
     :param unknown: standard traits that this Placement does not know
+    :param strangers: what has the name of one of ours and is not ours; it stays,
+        and the others are planned all the same
     """
 
     tree: cabc.Mapping[str, providers.Current]
     wanted: cabc.Mapping[str, providers.Provider]
     steps: tuple[steps.Step, ...]
     unknown: frozenset[str] = frozenset()
+    strangers: tuple[exceptions.InvalidValue, ...] = ()
 
 
 class Planner:
@@ -79,7 +82,7 @@ class Planner:
 
         :raises PlacementError: Placement cannot be asked
         :raises NotFound: there is no root, and it may not be made
-        :raises InvalidValue: something else has the name of one of ours
+        :raises InvalidValue: one of ours is not below this root
         """
         root = self._client.provider(self._root)
         if root is None and not self._create_root:
@@ -91,7 +94,8 @@ class Planner:
             )
         tree = self._look(root, host)
         wanted, unknown = self._wanted(host, tree)
-        self._check_names(wanted, tree)
+        strangers = self._strangers(wanted, tree)
+        wanted = {n: told for n, told in wanted.items() if n not in strangers}
         tree = {n: self._with_allocated(p, wanted, host) for n, p in tree.items()}
         published = {
             names.provider(self._root, parent): traits
@@ -100,7 +104,13 @@ class Planner:
         changes = providers.diff(self._root, wanted, tree.values(), published)
         first: list[steps.Step] = [] if root else [steps.MakeRoot(provider=self._root)]
         first += self._missing(changes, tree.values())
-        return Plan(tree=tree, wanted=wanted, steps=(*first, *changes), unknown=unknown)
+        return Plan(
+            tree=tree,
+            wanted=wanted,
+            steps=(*first, *changes),
+            unknown=unknown,
+            strangers=tuple(strangers.values()),
+        )
 
     def _look(
         self, root: placement.Listed | None, host: Host
@@ -127,23 +137,25 @@ class Planner:
         known = {parent: has - unknown for parent, has in traits.items()}
         return providers.desired(self._root, told, known), unknown
 
-    def _check_names(
+    def _strangers(
         self,
         wanted: cabc.Iterable[str],
         tree: cabc.Mapping[str, providers.Current],
-    ) -> None:
-        """Refuse a child that has the name of one of ours and is not ours."""
-        for name in wanted:
-            now = tree.get(name)
-            if now is None or name in self.made or providers.is_marked(now.traits):
-                continue
-            raise exceptions.InvalidValue(
+    ) -> dict[str, exceptions.InvalidValue]:
+        """The children that have the name of one of ours and are not ours."""
+        return {
+            name: exceptions.InvalidValue(
                 'provider',
                 name,
-                f'Placement has one of this name ({now.uuid}) that carries no '
+                f'Placement has one of this name ({tree[name].uuid}) that carries no '
                 'CUSTOM_MDEV_TYPE_* trait, so it is not ours to change; delete it, '
                 "or hand it over by giving it its type's trait",
             )
+            for name in wanted
+            if name in tree
+            and name not in self.made
+            and not providers.is_marked(tree[name].traits)
+        }
 
     def _with_allocated(
         self,

@@ -59,14 +59,15 @@ class Publisher:
         self.left: tuple[telling.Row, ...] = ()
         #: standard traits that this Placement does not know
         self.unknown: frozenset[str] = frozenset()
+        #: what has the name of one of ours and is not ours; it stays as it is
+        self.strangers: tuple[exceptions.InvalidValue, ...] = ()
 
     def rows(self) -> tuple[telling.Row, ...]:
         """What would have to be done; nothing is.
 
         :raises MdevError: as :meth:`publish`
         """
-        plan = self._planner.plan(self._look())
-        self.unknown = plan.unknown
+        plan = self._plan(self._look())
         return tuple(telling.row(step, plan.tree) for step in plan.steps)
 
     def publish(self) -> None:
@@ -75,7 +76,7 @@ class Publisher:
         :raises PlacementError: Placement cannot be asked, or refused; ``done``
             and ``left`` tell how far it came
         :raises NotFound: there is no root, and it may not be made
-        :raises InvalidValue: something else has the name of one of ours
+        :raises InvalidValue: one of ours is not below this root
         """
         try:
             for remaining in reversed(range(TRIES)):
@@ -89,8 +90,7 @@ class Publisher:
         """One look and what follows from it; False: somebody came between."""
         host = self._look()
         try:
-            plan = self._planner.plan(host)
-            self.unknown = plan.unknown
+            plan = self._plan(host)
             self._carry_out(plan, host)
         except exceptions.PlacementError as e:
             if last or not _somebody_came_between(e):
@@ -98,6 +98,11 @@ class Publisher:
             LOG.debug('looking at Placement again: %s', e)
             return False
         return True
+
+    def _plan(self, host: planning.Host) -> planning.Plan:
+        plan = self._planner.plan(host)
+        self.unknown, self.strangers = plan.unknown, plan.strangers
+        return plan
 
     def _carry_out(self, plan: planning.Plan, host: planning.Host) -> None:
         rows = [telling.row(step, plan.tree) for step in plan.steps]

@@ -27,6 +27,113 @@ static atomic_t *pool_of(struct mdev_type *type)
 	return &card->free_ports;
 }
 
+/*
+ * No sample driver has an attribute that an mdev is set up with. These are those
+ * of vfio-ap: each write assigns one more, what is out of range, or assigned
+ * already, is refused, and "matrix" tells what is assigned, in order.
+ */
+#define MATRIX_MAX 16
+
+struct mtty_matrix {
+	int used;
+	struct {
+		const char *kind;
+		unsigned long id;
+	} assigned[MATRIX_MAX];
+};
+
+static void mtty_matrix_release(struct device *dev, void *res)
+{
+}
+
+static struct mtty_matrix *matrix_of(struct device *dev)
+{
+	struct mtty_matrix *matrix =
+		devres_find(dev, mtty_matrix_release, NULL, NULL);
+
+	if (!matrix) {
+		matrix = devres_alloc(mtty_matrix_release, sizeof(*matrix),
+				      GFP_KERNEL);
+		if (matrix)
+			devres_add(dev, matrix);
+	}
+	return matrix;
+}
+
+static ssize_t assign(struct device *dev, const char *kind, const char *buf,
+		      size_t count)
+{
+	struct mtty_matrix *matrix = matrix_of(dev);
+	unsigned long id;
+	int i;
+
+	if (!matrix)
+		return -ENOMEM;
+	if (kstrtoul(buf, 0, &id))
+		return -EINVAL;
+	if (id > 255)
+		return -ENODEV;
+	for (i = 0; i < matrix->used; i++)
+		if (matrix->assigned[i].kind == kind &&
+		    matrix->assigned[i].id == id)
+			return -EADDRINUSE;
+	if (matrix->used == MATRIX_MAX)
+		return -ENOSPC;
+	matrix->assigned[matrix->used].kind = kind;
+	matrix->assigned[matrix->used].id = id;
+	matrix->used++;
+	return count;
+}
+
+static const char adapter[] = "adapter", domain[] = "domain";
+
+static ssize_t assign_adapter_store(struct device *dev,
+				    struct device_attribute *attr,
+				    const char *buf, size_t count)
+{
+	return assign(dev, adapter, buf, count);
+}
+static DEVICE_ATTR_WO(assign_adapter);
+
+static ssize_t assign_domain_store(struct device *dev,
+				   struct device_attribute *attr,
+				   const char *buf, size_t count)
+{
+	return assign(dev, domain, buf, count);
+}
+static DEVICE_ATTR_WO(assign_domain);
+
+static ssize_t matrix_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	struct mtty_matrix *matrix = matrix_of(dev);
+	int i, length = 0;
+
+	for (i = 0; matrix && i < matrix->used; i++)
+		length += sysfs_emit_at(buf, length, "%s %lu\n",
+					matrix->assigned[i].kind,
+					matrix->assigned[i].id);
+	return length;
+}
+static DEVICE_ATTR_RO(matrix);
+
+static struct attribute *mtty_matrix_attrs[] = {
+	&dev_attr_assign_adapter.attr,
+	&dev_attr_assign_domain.attr,
+	&dev_attr_matrix.attr,
+	NULL,
+};
+
+static const struct attribute_group mtty_matrix_group = {
+	.attrs = mtty_matrix_attrs,
+};
+
+static const struct attribute_group *mtty_card_groups[] = {
+	&mdev_dev_group,	/* mtty's own */
+	&mtty_matrix_group,
+	NULL,
+};
+
 static int mtty_card_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct mtty_card *card;
@@ -73,6 +180,7 @@ static int __init mtty_card_init(void)
 {
 	int ret;
 
+	mtty_driver.driver.dev_groups = mtty_card_groups;
 	ret = mdev_register_driver(&mtty_driver);
 	if (ret)
 		return ret;
