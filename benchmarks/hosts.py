@@ -43,7 +43,7 @@ ALL_ENABLED = dataclasses.replace(MANY_TYPES, enabled=16)
 
 
 def grid() -> list[Size]:
-    """Every size of the issue, one type enabled."""
+    """Every size that ``--all`` measures, one type enabled."""
     sizes = itertools.product((8, 64, 256), (1, 16), (0, 64, 256), (0, 64, 256))
     return [Size(parents=p, types=t, mdevs=m, guests=g) for p, t, m, g in sizes]
 

@@ -85,7 +85,7 @@ class Reads(unittest.TestCase):
         self.assertLess(rig.libvirt.calls.total(), 24, rig.libvirt.calls)
 
     def test_nova_s_driver_reads_every_guest(self):
-        """What is compared with is what the issue says of it."""
+        """What is compared with: it asks about each parent, mdev and guest."""
         rig = self.rig(drivers.IN_TREE, LARGE)
         rig.allocate(0)
         self.assertEqual(64, rig.libvirt.calls['XMLDesc of guests'])
