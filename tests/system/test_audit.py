@@ -88,6 +88,7 @@ def is_found_and_mended(host: Host, made: Made) -> None:
     assert (status, rows.keys()) == (1, made.of(End.LEFT))
 
 
+@pytest.mark.long
 def test_what_happened_to_mdevs_and_consumers(host: Host) -> None:
     made = serve(host, 'mdevs')
     assert made.mdevs(*made.servers) == host.live()

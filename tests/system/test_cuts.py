@@ -19,6 +19,8 @@ from tests.system.program import Ended
 from tests.system.program import Program
 from tests.system.program import Step
 
+pytestmark = pytest.mark.long
+
 ME = '5e1f0000-0000-4000-8000-0000000000c1'
 OTHER = '5e1f0000-0000-4000-8000-0000000000c2'
 STRANGER = '11111111-2222-4333-8444-0000000000c3'
