@@ -122,6 +122,17 @@ class ApiStorm(users.Users, base.TestCase):
 
         self.restart(hostname, while_down=end)
 
+    def sync(self):
+        """Nova's periodic tasks: also what deletes is late for, a service being down.
+
+        The API then deletes a server by itself, and its guest runs on until it is
+        reaped.
+        """
+        for hostname, compute in self.computes.items():
+            with self._host_is(hostname):
+                compute.manager._cleanup_running_deleted_instances(self.context)
+        super().sync()
+
     @contextlib.contextmanager
     def _updates(self):
         """All the while both nova-computes update their resources."""
