@@ -19,7 +19,7 @@ CONF = '/etc/nova/nova.conf'
 STATE = '/var/lib/nova/mdev'
 _CUT = Path(__file__).with_name('cut.py')
 _IN_MACHINE = f'/root/{_CUT.name}'
-SERIES = [f'{image.VENV}/bin/python', _IN_MACHINE]
+_SERIES = [f'{image.VENV}/bin/python', _IN_MACHINE]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,17 +72,21 @@ class Program:
 
     def series(self, steps: Sequence[Step]) -> list[Ended]:
         """Run many commands, without what it takes to start each here."""
-        self.machine.put(_CUT, _IN_MACHINE)
         told = self.machine.run(
-            SERIES,
+            self.runner(),
             stdin=self.asked(steps),
             timeout=120 + 30 * len(steps),
             environment=self.environment,
         )
         return [Ended(*each) for each in json.loads(told.stdout)]
 
+    def runner(self) -> list[str]:
+        """The command that runs a series, which is in the machine from now on."""
+        self.machine.put(_CUT, _IN_MACHINE)
+        return _SERIES
+
     def asked(self, steps: Sequence[Step]) -> bytes:
-        """What `SERIES` reads."""
+        """What `runner` reads."""
         told = [dataclasses.asdict(step) for step in steps]
         for step in told:
             step['words'] = [*self.options, *step['words']]

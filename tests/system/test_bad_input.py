@@ -10,7 +10,6 @@ import pytest
 
 from tests.system.machine import Result
 from tests.system.machine import image
-from tests.system.program import SERIES
 from tests.system.program import STATE
 from tests.system.program import Program
 from tests.system.program import Step
@@ -107,7 +106,7 @@ def test_a_process_that_hangs_while_it_writes(program: Program) -> None:
     step = Step(words=allocate(ME, MDPY), knife=('stop', 'commit', 1))
     machine.write_text('/root/hung.json', program.asked([step]).decode())
     pid = machine.output(
-        f'{" ".join(SERIES)} </root/hung.json >/root/hung 2>&1 & echo $!'
+        f'{" ".join(program.runner())} </root/hung.json >/root/hung 2>&1 & echo $!'
     )
     stopped = f'pgrep -P {pid} -r T'
     # It loads the whole program first.
