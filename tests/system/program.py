@@ -17,6 +17,15 @@ from tests.system.machine import image
 
 CONF = '/etc/nova/nova.conf'
 STATE = '/var/lib/nova/mdev'
+#: what a test gives of two parents
+TWO_TYPES = """
+[devices]
+enabled_mdev_types = mtty-2, mdpy-vga
+[mdev_mtty-2]
+device_addresses = mtty
+[mdev_mdpy-vga]
+device_addresses = mdpy
+"""
 _CUT = Path(__file__).with_name('cut.py')
 _IN_MACHINE = f'/root/{_CUT.name}'
 _SERIES = [f'{image.VENV}/bin/python', _IN_MACHINE]

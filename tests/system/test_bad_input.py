@@ -11,6 +11,7 @@ import pytest
 from tests.system.machine import Result
 from tests.system.machine import image
 from tests.system.program import STATE
+from tests.system.program import TWO_TYPES
 from tests.system.program import Program
 from tests.system.program import Step
 from tests.system.test_effects import defined
@@ -19,14 +20,6 @@ ME = '5e1f0000-0000-4000-8000-0000000000d1'
 OTHER = '5e1f0000-0000-4000-8000-0000000000d2'
 THIRD = '5e1f0000-0000-4000-8000-0000000000d4'
 STRANGER = '11111111-2222-4333-8444-0000000000d3'
-CONF = """
-[devices]
-enabled_mdev_types = mtty-2, mdpy-vga
-[mdev_mtty-2]
-device_addresses = mtty
-[mdev_mdpy-vga]
-device_addresses = mdpy
-"""
 MTTY, MDPY = 'mtty:VGPU=1', 'mdpy:VGPU=1'
 RECORD = f'{STATE}/claims.sqlite'
 PYTHON = f'{image.VENV}/bin/python'
@@ -61,7 +54,7 @@ def allocate(consumer: str, resource: str) -> tuple[str, ...]:
 
 
 def test_a_full_disk(program: Program) -> None:
-    program.configure(CONF)
+    program.configure(TWO_TYPES)
     with small_disk(program):
         (others,) = program.allocate(OTHER, MTTY)
         program.machine.run(f'cat /dev/zero > {STATE}/more', check=False)
@@ -89,7 +82,7 @@ def test_a_full_disk(program: Program) -> None:
     ],
 )
 def test_a_record_that_cannot_be_read(program: Program, damage: str, told: str) -> None:
-    program.configure(CONF)
+    program.configure(TWO_TYPES)
     (given,) = program.allocate(ME, MTTY)
     program.machine.run(f'cp -p {RECORD} /root/record; {damage}')
     for words in (allocate(OTHER, MDPY), ('device', 'release', ME)):
@@ -100,7 +93,7 @@ def test_a_record_that_cannot_be_read(program: Program, damage: str, told: str) 
 
 
 def test_a_process_that_hangs_while_it_writes(program: Program) -> None:
-    program.configure(CONF)
+    program.configure(TWO_TYPES)
     (others,) = program.allocate(OTHER, MTTY)
     machine = program.machine
     step = Step(words=allocate(ME, MDPY), knife=('stop', 'commit', 1))
@@ -129,7 +122,7 @@ def test_a_process_that_hangs_while_it_writes(program: Program) -> None:
 
 
 def test_libvirt_has_what_sysfs_has_not_and_one_uuid_twice(program: Program) -> None:
-    program.configure(CONF)
+    program.configure(TWO_TYPES)
     machine = program.machine
     for parent, mdev_type in (
         ('mtty_mtty', 'mtty-2'),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.system.program import CONF as CONF_FILE
+from tests.system.program import TWO_TYPES
 from tests.system.program import Ended
 from tests.system.program import Program
 from tests.system.program import Step
@@ -24,14 +25,6 @@ pytestmark = pytest.mark.long
 ME = '5e1f0000-0000-4000-8000-0000000000c1'
 OTHER = '5e1f0000-0000-4000-8000-0000000000c2'
 STRANGER = '11111111-2222-4333-8444-0000000000c3'
-CONF = """
-[devices]
-enabled_mdev_types = mtty-2, mdpy-vga
-[mdev_mtty-2]
-device_addresses = mtty
-[mdev_mdpy-vga]
-device_addresses = mdpy
-"""
 LIBVIRT_ALONE = Step(
     bash=f"printf '[generic_mdev]\\nbackend = libvirt\\n' >> {CONF_FILE}"
 )
@@ -64,7 +57,7 @@ class Scene:
         self._noted: list[tuple[Step, Callable[[Ended], None]]] = []
         self._rows: list[dict[str, Any]] = []
         machine = program.machine
-        program.configure(CONF)
+        program.configure(TWO_TYPES)
         (self._other,) = program.allocate(OTHER, RESOURCES[0])
         machine.write_text(
             '/root/stranger.xml',
