@@ -114,6 +114,18 @@ class Program:
         asked += ['--in-placement'] if in_placement else []
         return self.rows('device', 'allocate', '--consumer', consumer, *asked)
 
+    def listed(self) -> list[dict[str, Any]]:
+        """What ``device list`` has, but what nobody except libvirt knows.
+
+        Busy, it reads mdevctl's list while an mdev is undefined, and lists that
+        mdev until it reads again.
+        """
+        return [
+            row
+            for row in self.rows('device', 'list')
+            if row['origin'] or row['state'] != 'inactive'
+        ]
+
     def left(self, sysname: str, mdev_type: str) -> int:
         """What the kernel says can still be created."""
         path = f'/sys/class/mdev_bus/{sysname}/mdev_supported_types/{mdev_type}'

@@ -136,7 +136,7 @@ def test_a_user_that_opened_it_in_another_way_is_waited_for_with_a_bound(
     )
     assert program.rows('device', 'release', CONSUMER) == [given]
     assert program.left('mtty', 'mtty-2') == 12
-    assert (program.rows('device', 'list'), defined(machine)) == ([], [])
+    assert (program.listed(), defined(machine)) == ([], [])
 
 
 @contextlib.contextmanager
@@ -220,4 +220,4 @@ def test_what_somebody_else_made_is_adopted_and_then_goes(program: Program) -> N
     machine.run('virsh -q destroy holder')
     program.run('device', 'recover')
     assert (program.live(), defined(machine)) == (set(), [])
-    assert program.rows('device', 'list') == []
+    assert program.listed() == []

@@ -60,7 +60,7 @@ def test_from_configuration_to_a_guest_that_talks_to_its_device(
     assert program.live() == set()
     assert program.left('mtty', 'mtty-2') == 12
     assert inventory(program) == {'CUSTOM_MTTY': (12, 0)}
-    assert program.rows('device', 'list') == []
+    assert program.listed() == []
 
 
 @pytest.mark.parametrize(

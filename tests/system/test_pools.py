@@ -7,6 +7,7 @@ import pytest
 
 from tests import pools
 from tests.system.program import Program
+from tests.system.test_effects import defined
 from tests.system.test_machine import create
 from tests.system.test_machine import sysfs_name
 
@@ -89,6 +90,6 @@ def test_what_was_decided_and_then_refused_by_the_kernel_is_undone(
 
     assert refused.status == 1
     assert 'mtty_mtty cannot give 1 of mtty-' in refused.stderr
-    assert program.live() == set()
-    assert program.rows('device', 'list') == []
+    assert (program.live(), defined(program.machine)) == (set(), [])
+    assert program.listed() == []
     assert program.left('mtty', 'mtty-1') == 24
