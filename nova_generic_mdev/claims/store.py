@@ -99,21 +99,27 @@ class ClaimStore:
             return absent
         with _reported(self.path):
             try:
-                return self._read('ro', read)
+                with self._watch.reading() as connection:
+                    return self._read(connection, read)
             except sqlite3.OperationalError as e:
                 if e.sqlite_errorname not in _UNFINISHED:
                     raise
             # A writer was killed in the middle: it takes the right to write to
             # put back what was before it.
-            with self._exclusive():
-                return self._read('rw', read)
+            with (
+                self._exclusive(),
+                contextlib.closing(opening.opened(self.path, 'rw')) as connection,
+            ):
+                connection.execute('BEGIN')
+                return self._read(connection, read)
 
-    def _read(self, mode: str, read: cabc.Callable[[sqlite3.Connection], _T]) -> _T:
-        with contextlib.closing(opening.opened(self.path, mode)) as connection:
-            self._check(connection)
-            # All that is read in it is of one moment.
-            connection.execute('BEGIN')
-            return read(connection)
+    def _read(
+        self,
+        connection: sqlite3.Connection,
+        read: cabc.Callable[[sqlite3.Connection], _T],
+    ) -> _T:
+        self._check(connection)
+        return read(connection)
 
     def create(self, found: record.Claims) -> None:
         """Make the record with what the host has at this first start.

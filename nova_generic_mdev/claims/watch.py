@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the record is still what it was when it was last read.
+"""The record read through one connection, and whether it is still what it was.
 
-An update of a large host would read some hundred rows twice, to find each time
-that nobody has written any.
+To open a connection takes longer than to read what an allocation needs; and an
+update of a large host would read some hundred rows twice, to find each time that
+nobody has written any.
 """
 
 from __future__ import annotations
 
 import collections.abc as cabc
+import contextlib
 import sqlite3
 import threading
 import typing as ty
@@ -34,6 +36,24 @@ class Watch:
         self._close: cabc.Callable[[], object] = opening.nothing
         self._kept: dict[object, tuple[opening.Edition, ty.Any]] = {}
 
+    @contextlib.contextmanager
+    def reading(self) -> cabc.Iterator[sqlite3.Connection]:
+        """The connection, in a transaction: all that is read is of one moment.
+
+        :raises sqlite3.Error: it cannot be opened or read
+        """
+        with self._lock:
+            try:
+                mine = self._connected(opening.edition(self._path))
+                mine.execute('BEGIN')
+                with mine:
+                    yield mine
+            except sqlite3.Error:
+                # What is wrong with the file may be wrong with the connection.
+                self._close()
+                self._connection = None
+                raise
+
     def kept(self, what: object, read: cabc.Callable[[], _T]) -> _T:
         """What was read before if the record is the same, or what is read now."""
         # Before it is read: what is written meanwhile is found out the next time.
@@ -53,13 +73,15 @@ class Watch:
             if told is None:
                 return None
             try:
-                mine = self._connected(told[:3])
+                mine = self._connected(told)
                 (number,) = mine.execute('PRAGMA data_version').fetchone()
             except sqlite3.Error:
                 return None
         return (*told, number)
 
-    def _connected(self, place: opening.Edition) -> sqlite3.Connection:
+    def _connected(self, told: opening.Edition | None) -> sqlite3.Connection:
+        # What is written to a file leaves its first facts as they are.
+        place = told[:3] if told else ()
         if self._connection is None or place != self._place:
             # While one is open, no other file can have its inode.
             opened = opening.opened(self._path, 'ro')

@@ -13,6 +13,7 @@ import pytest
 from nova_generic_mdev import claims
 from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
+from nova_generic_mdev.claims import opening
 from nova_generic_mdev.claims import session
 from tests.unit import scenes
 
@@ -47,6 +48,14 @@ def store(tmp_path, reads):
     return made
 
 
+@pytest.fixture(
+    params=[None, record.Scope(mdevs=frozenset(UUIDS))], ids=['all', 'a part']
+)
+def seen(store, request):
+    """What is read of the record: the mdevs in it."""
+    return lambda: sorted(store.load(request.param).mdevs)
+
+
 def add(store, *uuids):
     with store.transaction() as session_:
         for uuid in uuids:
@@ -60,15 +69,15 @@ def test_what_nobody_changed_is_read_once(store, reads):
 
 
 @pytest.mark.parametrize('same', [True, False], ids=['by us', 'by another of us'])
-def test_each_change_is_seen_however_fast(store, same):
+def test_each_change_is_seen_however_fast(store, seen, same):
     writer = store if same else claims.ClaimStore(store.state_path, MACHINE)
     for number, uuid in enumerate(UUIDS[1:], start=2):
         add(writer, uuid)
-        assert len(store.load().mdevs) == number
+        assert seen() == UUIDS[:number]
 
 
-def test_a_change_of_another_process_is_seen(store):
-    before = store.load()
+def test_a_change_of_another_process_is_seen(store, seen):
+    before = seen()
     script = (
         'import sqlite3, sys\n'
         'connection = sqlite3.connect(sys.argv[1])\n'
@@ -76,8 +85,8 @@ def test_a_change_of_another_process_is_seen(store):
         'connection.commit()\n'
     )
     subprocess.run([sys.executable, '-c', script, store.path], check=True)
-    assert before.mdevs
-    assert store.load().mdevs == {}
+    assert before == UUIDS[:1]
+    assert seen() == []
 
 
 def test_what_was_taken_back_is_not_seen(store, reads):
@@ -87,21 +96,49 @@ def test_what_was_taken_back_is_not_seen(store, reads):
     assert store.load() == before
 
 
-def test_a_copy_that_is_put_back_is_seen(store, tmp_path):
+def test_a_copy_that_is_put_back_is_seen(store, seen, tmp_path):
     shutil.copy(store.path, tmp_path / 'copy')
     add(store, UUIDS[1])
-    assert len(store.load().mdevs) == 2
+    assert seen() == UUIDS[:2]
     shutil.copy(tmp_path / 'copy', store.path)
-    assert len(store.load().mdevs) == 1
+    assert seen() == UUIDS[:1]
 
 
-def test_a_record_that_is_replaced_is_seen(store):
+def test_a_record_that_is_replaced_is_seen(store, seen):
     add(store, UUIDS[1])
-    assert len(store.load().mdevs) == 2
+    assert seen() == UUIDS[:2]
     os.unlink(store.path)
-    assert store.load() == record.Claims()
+    assert seen() == []
     store.create(record.Claims(mdevs={UUIDS[2]: mdev(UUIDS[2])}))
-    assert list(store.load().mdevs) == [UUIDS[2]]
+    assert seen() == UUIDS[2:3]
+
+
+def test_a_record_that_is_damaged_and_mended_is_read_again(store, seen, tmp_path):
+    shutil.copy(store.path, tmp_path / 'copy')
+    assert seen() == UUIDS[:1]
+    with open(store.path, 'r+b') as file:
+        file.write(b'no longer a record of ours' * 8)
+    with pytest.raises(exceptions.ClaimsError, match='not a database'):
+        seen()
+    shutil.copy(tmp_path / 'copy', store.path)
+    assert seen() == UUIDS[:1]
+
+
+def test_a_part_is_read_through_one_connection(store, monkeypatch):
+    opened = []
+    real = opening.opened
+    monkeypatch.setattr(opening, 'opened', lambda *a: opened.append(a) or real(*a))
+    scope = record.Scope(consumer=scenes.CONSUMERS[0])
+    for _ in range(3):
+        store.load(scope)
+    assert opened == [(store.path, 'ro')]
+
+
+def test_who_reads_keeps_nobody_from_writing(store, seen):
+    other = claims.ClaimStore(store.state_path, MACHINE)
+    seen()
+    add(other, UUIDS[1])
+    assert seen() == UUIDS[:2]
 
 
 def test_what_was_published_is_seen(store):
