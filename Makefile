@@ -108,6 +108,10 @@ tempest: tempest-venv ## Run tempest against the cloud of "make cloud", which is
 	.venv-tempest/bin/python -m tests.acceptance \
 	    $(if $(REPORTS),--junit $(REPORTS)/tempest.xml) $(TESTS)
 
+.PHONY: linux-guest
+linux-guest: venv ## Log in to a Linux guest and use its mdev; ten minutes or so
+	@$(IN_VENV) python -m tests.system.linux_guest
+
 .PHONY: lint
 lint: venv ## Check style, types and import boundaries
 	@$(IN_VENV) tools/lint

@@ -64,7 +64,8 @@ def start(place: places.Place, count: int = 1) -> list[Machine]:
     """
     built = image()
     ports = tuple(place.port(name) for name in _REACHED)
-    network = Network(*NAMES)
+    # It goes with the cloud, whoever ends that.
+    network = Network(*NAMES, within=place.directory)
     machines = [
         Machine(name, network=network, services=ports, memory=_MEMORY, built=built)
         for name in NAMES[:count]

@@ -14,20 +14,24 @@ from tests.system.machine import NeedsMissing
 
 
 @pytest.fixture(scope='session')
-def cloud() -> Iterator[Cloud]:
-    """A cloud with two hosts; it outlives the tests if it was there before."""
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """A cloud with the hosts that the tests need, if none was there before."""
+    marked = (item.get_closest_marker('two_hosts') for item in request.session.items)
+    hosts = 2 if any(marked) else 1
     try:
         found = Cloud.find()
     except errors.NotThere:
-        yield from _started()
+        yield from _started(hosts)
         return
+    if len(found.hosts) < hosts:
+        pytest.skip('the cloud that runs has one host; stop it, and try again')
     yield found
     found.leave()
 
 
-def _started() -> Iterator[Cloud]:
+def _started(hosts: int) -> Iterator[Cloud]:
     try:
-        cloud = Cloud.start(hosts=2)
+        cloud = Cloud.start(hosts)
     except NeedsMissing as error:
         pytest.skip(f'no cloud on this computer: {error}')
     try:

@@ -11,6 +11,7 @@ from tests.cloud import seeing
 from tests.cloud.hands import Hands
 
 HERE, THERE = 'compute1', 'compute2'
+pytestmark = pytest.mark.two_hosts
 
 
 def _one(host: str) -> list[seeing.Device]:

@@ -85,6 +85,11 @@ class Agent:
             self._check()
             time.sleep(0.1)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._socket is not None
+
     def close(self) -> None:
         """Let go of the socket."""
         if self._socket is not None:

@@ -150,9 +150,8 @@ class Machine(access.Access):
         machine._wanted = staying.wanted(settings)
         machine._process = qemu.Process(settings, known)
         path = settings.directory / qemu.AGENT_SOCKET
+        # Connected when it is used: one that hangs can be stopped all the same.
         machine._agent = agent.Agent(path, machine.check)
-        if known.alive():
-            machine._agent.connect(_FOUND_TIMEOUT)
         return machine
 
     def reboot(self, timeout: float = 300.0, *, clean: bool = True) -> None:
@@ -271,4 +270,6 @@ class Machine(access.Access):
     def connection(self) -> agent.Agent:
         self.check()
         assert self._agent is not None
+        if not self._agent.is_connected:
+            self._agent.connect(_FOUND_TIMEOUT)
         return self._agent

@@ -44,10 +44,13 @@ class Network:
 
     :param first: the name that the first machine will have.
     :param second: and the second.
+    :param within: where its directory is made; by default where paths are short,
+        since sockets are in it.
     """
 
-    def __init__(self, first: str, second: str) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix='mdev-net-', dir='/var/tmp'))
+    def __init__(self, first: str, second: str, within: Path | None = None) -> None:
+        made = tempfile.mkdtemp(prefix='mdev-net-', dir=within or '/var/tmp')
+        self._directory = Path(made)
         self._hosts = ((first, '192.168.77.11'), (second, '192.168.77.12'))
 
     def place(self, name: str) -> Place:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.system.guest import build
 from tests.system.guest import domain
+from tests.system.machine import Machine
 from tests.system.machine import errors
 from tests.system.machine import host
 from tests.system.machine import identity
@@ -227,6 +228,18 @@ def test_what_is_left_running_is_found_as_it_was() -> None:
     known = identity.Identity.of(os.getpid())
     left = json.loads(json.dumps(staying.pack(made, known)))
     assert staying.unpack(left) == (made, known)
+
+
+def test_one_that_hangs_can_be_stopped(tmp_path: Path) -> None:
+    """Nobody answers in it: whoever stops it does not ask."""
+    child = subprocess.Popen(['sleep', '60'], start_new_session=True)
+    directory = tmp_path / 'machine'
+    directory.mkdir()
+    made = dataclasses.replace(settings(), directory=directory)
+    left = staying.pack(made, identity.Identity.of(child.pid))
+    Machine.found(left).stop()
+    assert child.wait() == -signal.SIGTERM
+    assert not directory.exists()
 
 
 def test_a_process_is_known_by_more_than_its_number() -> None:
