@@ -65,7 +65,7 @@ def start(place: places.Place, count: int = 1) -> list[Machine]:
     built = image()
     ports = tuple(place.port(name) for name in _REACHED)
     # It goes with the cloud, whoever ends that.
-    network = Network(*NAMES, within=place.directory)
+    network = Network(*NAMES, within=place.path('run'))
     machines = [
         Machine(name, network=network, services=ports, memory=_MEMORY, built=built)
         for name in NAMES[:count]

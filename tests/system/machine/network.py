@@ -44,13 +44,14 @@ class Network:
 
     :param first: the name that the first machine will have.
     :param second: and the second.
-    :param within: where its directory is made; by default where paths are short,
-        since sockets are in it.
+    :param within: a directory for its ends, with a short path; by default one of
+        its own.  Either goes with ``close``.
     """
 
     def __init__(self, first: str, second: str, within: Path | None = None) -> None:
-        made = tempfile.mkdtemp(prefix='mdev-net-', dir=within or '/var/tmp')
-        self._directory = Path(made)
+        if within is None:
+            within = Path(tempfile.mkdtemp(prefix='mdev-net-', dir='/var/tmp'))
+        self._directory = within
         self._hosts = ((first, '192.168.77.11'), (second, '192.168.77.12'))
 
     def place(self, name: str) -> Place:
