@@ -28,6 +28,12 @@ typedef unsigned int u32;
 #define ID_MDPY			0x000f1b36
 #define ID_MBOCHS		0x11111234
 
+#define RTC_INDEX		0x70
+#define RTC_DATA		0x71
+#define RTC_SECONDS		0x00
+#define RTC_MINUTES		0x02
+#define RTC_HOURS		0x04
+
 #define COM1			0x3f8
 /* registers of a 16550, from its base */
 #define UART_DATA		0
@@ -372,6 +378,22 @@ static void take_typed(void)
 	}
 }
 
+/* When it was: no two starts of a guest say the same. The clock has decimals. */
+static void put_clock(u8 what)
+{
+	outb(RTC_INDEX, what);
+	put_hex(inb(RTC_DATA), 2);
+}
+
+static void put_time(void)
+{
+	put_clock(RTC_HOURS);
+	put(":");
+	put_clock(RTC_MINUTES);
+	put(":");
+	put_clock(RTC_SECONDS);
+}
+
 void guest_main(void)
 {
 	u32 number, i;
@@ -380,7 +402,9 @@ void guest_main(void)
 	next_io = FIRST_IO;
 	next_memory = FIRST_MEMORY;
 	start_clock();
-	put("guest: firmware up\n");
+	put("guest: firmware up at ");
+	put_time();
+	put("\n");
 	for (slot = 0; slot < PCI_SLOTS; slot++)
 		look_at(slot);
 	try_ports();
