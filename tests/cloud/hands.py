@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,16 +148,17 @@ class Hands:
         self.cloud.hosts[host].reboot(timeout=_PATIENCE)
         self.wait_until_up(host)
 
-    def cut_off(self, host: str) -> None:
-        """Take a machine's power, and tell Nova that it is gone."""
+    @contextlib.contextmanager
+    def without(self, host: str) -> Iterator[None]:
+        """In this block a machine has no power, and Nova has been told."""
         self.cloud.hosts[host].power_off()
         self._force_down(host, down=True)
-
-    def bring_back(self, host: str) -> None:
-        """Give it its power again, and tell Nova."""
-        self.cloud.hosts[host].start(timeout=_PATIENCE)
-        self._force_down(host, down=False)
-        self.wait_until_up(host)
+        try:
+            yield
+        finally:
+            self.cloud.hosts[host].start(timeout=_PATIENCE)
+            self._force_down(host, down=False)
+            self.wait_until_up(host)
 
     # ---- look ----
 
@@ -190,12 +193,16 @@ class Hands:
         self.wait(f'{ports} port(s) of {server} echo', probe)
 
     def check(self, server: str) -> list[seeing.Device]:
-        """That Placement, libvirt and the kernel agree; returns the devices."""
+        """That Placement, libvirt and the kernel agree on the server's host.
+
+        Returns all devices that are allocated, on another host, too.
+        """
         host = self.host(server)
         uuids = seeing.in_guest(host, server)
         self._seen.setdefault(server, set()).update(uuids)
         devices = seeing.allocated(self.placement, server)
-        assert seeing.in_kernel(host, uuids) == devices
+        here = [one for one in devices if one[0].startswith(f'{host.name}_')]
+        assert seeing.in_kernel(host, uuids) == here
         return devices
 
     def check_left(self, server: str, host: str) -> None:
