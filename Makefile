@@ -109,7 +109,7 @@ tempest: tempest-venv ## Run tempest against the cloud of "make cloud", which is
 	    $(if $(REPORTS),--junit $(REPORTS)/tempest.xml) $(TESTS)
 
 .PHONY: linux-guest
-linux-guest: venv ## Log in to a Linux guest and use its mdev; ten minutes or so
+linux-guest: venv ## Log in to a Linux guest and use its mdev; some minutes
 	@$(IN_VENV) python -m tests.system.linux_guest
 
 .PHONY: lint

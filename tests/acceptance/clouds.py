@@ -97,6 +97,8 @@ def _image(cloud: ty.Any) -> str:
                 disk_format='raw',
                 container_format='bare',
                 visibility='public',
+                # It does not listen to the power button.
+                os_shutdown_timeout='2',
             )
     return str(found.id)
 

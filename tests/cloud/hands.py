@@ -157,8 +157,9 @@ class Hands:
             yield
         finally:
             self.cloud.hosts[host].start(timeout=_PATIENCE)
-            self._force_down(host, down=False)
+            # Nova takes it back when it has put right what was evacuated.
             self.wait_until_up(host)
+            self._force_down(host, down=False)
 
     # ---- look ----
 

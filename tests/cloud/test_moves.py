@@ -87,8 +87,10 @@ def test_evacuation_when_a_host_is_cut_off(hands: Hands, server: str) -> None:
     uuids = set(seeing.in_guest(hands.cloud.hosts[HERE], server))
     with hands.without(HERE):
         hands.act(server, evacuate={'host': THERE})
-        # Nova leaves it to its owner to start it.
+        # Nova leaves it to its owner to start it; and notes last where it is, so
+        # that a start before that is sent to the host that is not there.
         hands.until(server, 'SHUTOFF')
+        hands.wait('it is there', lambda: hands.show(server).compute_host == THERE)
         hands.act(server, **{'os-start': None})
         hands.until(server, 'ACTIVE')
         hands.wait_for_echo(server, 1)

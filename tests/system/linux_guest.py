@@ -41,7 +41,8 @@ FILES = {
     'etc/passwd': 'root::0:0:root:/root:/bin/sh\n',
     'etc/issue': 'The small Linux guest of nova-generic-mdev\n\n',
 }
-PROMPT = '# $'
+# busybox may ask the terminal where its cursor is, and does not wait for an answer.
+PROMPT = '# (\x1b\\[6n)?$'
 # What the console shows, and what is typed then.
 DIALOGUE = (
     ('login: $', 'root'),
@@ -79,7 +80,7 @@ for pattern, line in dialogue:
         for character in line + '\n':
             console.send(character.encode())
             time.sleep(0.05)
-print(seen.replace('\r', ''))
+print(seen.replace('\r', '').replace('\x1b[6n', ''))
 print(f'[{time.monotonic() - began:.0f} s]')
 """
 PATIENCE = 1500.0
