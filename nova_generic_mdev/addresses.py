@@ -90,9 +90,13 @@ def parents_at(
     return tuple(p for p in parents if key in _spellings(p) or _fits(address, p))
 
 
-def _spellings(parent: model.Parent) -> set[str]:
-    known = (parent.name, parent.sysname, parent.address)
-    return {_spelling(name) for name in known if name}
+def _spellings(parent: model.Parent) -> frozenset[str]:
+    return _spellings_of(parent.name, parent.sysname, parent.address)
+
+
+@functools.lru_cache(maxsize=4096)
+def _spellings_of(*called: str | None) -> frozenset[str]:
+    return frozenset(_spelling(name) for name in called if name)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import collections
 import collections.abc as cabc
+import functools
 
 import os_traits
 
@@ -211,11 +212,18 @@ def traits(
 _OWNER = frozenset({os_traits.OWNER_NOVA} if hasattr(os_traits, 'OWNER_NOVA') else ())
 
 
-def _type_traits(parent: model.Parent, mdev_type: str) -> set[str]:
+def _type_traits(parent: model.Parent, mdev_type: str) -> frozenset[str]:
     kind = parent.types[mdev_type]
+    return _traits_of(mdev_type, kind.name, kind.device_api)
+
+
+@functools.lru_cache(maxsize=1024)
+def _traits_of(
+    mdev_type: str, name: str | None, device_api: str | None
+) -> frozenset[str]:
     found = {names.type_trait(mdev_type)}
-    if kind.name:
-        found.add(names.name_trait(kind.name))
-    if kind.device_api:
-        found.add(names.api_trait(kind.device_api))
-    return found
+    if name:
+        found.add(names.name_trait(name))
+    if device_api:
+        found.add(names.api_trait(device_api))
+    return frozenset(found)

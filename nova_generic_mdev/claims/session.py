@@ -7,6 +7,7 @@ An mdev's row goes last, after the mdev is gone.
 from __future__ import annotations
 
 import collections.abc as cabc
+import functools
 import json
 import sqlite3
 import typing as ty
@@ -204,6 +205,12 @@ def _row_of(known: record.MdevRecord) -> tuple[str | None, ...]:
     )
 
 
+# Most rows are what they were when they were last read; of a row that is no longer
+# there, the value goes in time.
+_remembered = functools.lru_cache(maxsize=4096)
+
+
+@_remembered
 def _mdev(
     uuid: str,
     parent: str,
@@ -223,6 +230,7 @@ def _mdev(
     )
 
 
+@_remembered
 def _claim(
     uuid: str,
     consumer: str,
