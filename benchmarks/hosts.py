@@ -11,8 +11,8 @@ from nova_generic_mdev import fixture
 from nova_generic_mdev import model
 from nova_generic_mdev import names
 
-#: how many mdevs of each type a parent can have
-ROOM = 16
+#: how many mdevs of each type a parent can have: eight have room for all of them
+ROOM = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,16 @@ def test_a_host_is_as_large_as_told(described):
     assert {guest.mdev for guest in described.guests} < snapshot.mdevs.keys()
 
 
+def test_every_size_of_the_grid_fits_on_its_parents():
+    fullest = max(hosts.grid(), key=lambda size: size.mdevs / size.parents)
+    snapshot = hosts.Described(fullest).snapshot
+    assert len(snapshot.mdevs) == fullest.mdevs
+    counts = [
+        p.types['nvidia-1'].available_instances for p in snapshot.parents.values()
+    ]
+    assert min(counts) > 0
+
+
 def test_the_tree_tells_what_was_described(described, tmp_path):
     trees.Tree(described, tmp_path)
     assert sysfs.SysfsReader(tmp_path).snapshot() == described.snapshot
