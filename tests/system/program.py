@@ -117,8 +117,8 @@ class Program:
     def listed(self) -> list[dict[str, Any]]:
         """What ``device list`` has, but what nobody except libvirt knows.
 
-        Busy, it reads mdevctl's list while an mdev is undefined, and lists that
-        mdev until it reads again.
+        Busy, libvirt reads mdevctl's list while an mdev is undefined, and lists
+        that mdev until it reads again.  What is defined must be asked beside it.
         """
         return [
             row
