@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 
+from benchmarks import grid
 from benchmarks import hosts
 from benchmarks import plot
 from benchmarks import ratios
@@ -29,10 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [resultslib.told(result) for result in results.all]
     _say(tables.text(resultslib.HEADER, rows))
     _say(tables.text(ratios.HEADER, ratios.of(results)))
+    if options.all:
+        _say(tables.text(grid.HEADER, grid.of(results)))
     if options.json:
         results.write(options.json)
     if options.docs:
-        _document(results, options.docs)
+        _document(results, options.docs, with_grid=options.all)
     return 0
 
 
@@ -67,7 +70,7 @@ def _measured(options: argparse.Namespace) -> resultslib.Results:
     if options.smoke:
         _smoke(run)
         return run.results
-    sizes = [*plot.diagonal(), *plot.by_enabled()]
+    sizes = _plotted()
     sizes += [size for size in hosts.grid() if options.all and size not in sizes]
     run.sizes(sizes)
     for size in (hosts.LARGE, *plot.by_enabled()):
@@ -82,6 +85,10 @@ def _measured(options: argparse.Namespace) -> resultslib.Results:
     return run.results
 
 
+def _plotted() -> list[hosts.Size]:
+    return [*plot.diagonal(), *plot.by_enabled()]
+
+
 def _smoke(run: object) -> None:
     run.sizes(_SMOKE)
     small = dataclasses.replace(hosts.SMALL, mdevs=4, guests=4)
@@ -91,14 +98,21 @@ def _smoke(run: object) -> None:
         measure(small)
 
 
-def _document(results: resultslib.Results, source: pathlib.Path) -> None:
-    rows = [resultslib.told(result) for result in results.all]
-    told = f'{_MACHINE.format(**resultslib.machine())}\n\n'
-    told += tables.text(ratios.HEADER, ratios.of(results))
-    place = source / 'contributor'
-    (place / 'benchmarks-ratios.inc').write_text(f'{told}\n', encoding='utf-8')
-    table = tables.text(resultslib.HEADER, rows)
-    (place / 'benchmarks-table.inc').write_text(f'{table}\n', encoding='utf-8')
+def _document(
+    results: resultslib.Results, source: pathlib.Path, *, with_grid: bool
+) -> None:
+    rows = [resultslib.told(r) for r in results.all if r.size in _plotted()]
+    parts = {
+        'ratios': (ratios.HEADER, ratios.of(results)),
+        'table': (resultslib.HEADER, rows),
+    }
+    if with_grid:
+        parts['grid'] = (grid.HEADER, list(grid.of(results)))
+    machine = _MACHINE.format(**resultslib.machine())
+    for name, (header, lines) in parts.items():
+        told = f'{machine}\n\n{tables.text(header, lines)}\n'
+        place = source / f'contributor/benchmarks-{name}.inc'
+        place.write_text(told, encoding='utf-8')
     plot.draw(results, source / '_static/benchmarks.svg')
 
 

@@ -7,14 +7,19 @@ import collections.abc as cabc
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 import typing as ty
 import urllib.parse
 import weakref
 
-# How long a commit waits for those who are reading, which is a moment.
-_BUSY_SECONDS = 5.0
-_BUSY_POLL = 0.005
+from nova_generic_mdev import exceptions
+
+# How long a commit waits for those who are reading, which is a moment; and who
+# wants to write for those who are writing, each of which waits for the disk.
+_READER_SECONDS = 5.0
+_WRITER_SECONDS = 30.0
+_POLL = 0.005
 # What a forked process has of its parent's, and neither uses nor closes.
 _OF_PARENTS: list[sqlite3.Connection] = []
 
@@ -30,7 +35,16 @@ class Connection(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: ty.Any = (), /) -> sqlite3.Cursor:
         """As ever, but for whom it waits."""
-        end = time.monotonic() + _BUSY_SECONDS
+        return self._waiting(_READER_SECONDS, sql, parameters)
+
+    def begin(self) -> None:
+        """Begin a change: from now on nobody else can, in any process."""
+        self._waiting(_WRITER_SECONDS, 'BEGIN IMMEDIATE')
+
+    def _waiting(
+        self, seconds: float, sql: str, parameters: ty.Any = ()
+    ) -> sqlite3.Cursor:
+        end = time.monotonic() + seconds
         while True:
             try:
                 return super().execute(sql, parameters)
@@ -38,7 +52,7 @@ class Connection(sqlite3.Connection):
                 is_busy = e.sqlite_errorname.startswith('SQLITE_BUSY')
                 if not is_busy or time.monotonic() > end:
                     raise
-            time.sleep(_BUSY_POLL)
+            time.sleep(_POLL)
 
 
 def opened(path: str, mode: str) -> Connection:
@@ -62,9 +76,11 @@ def opened(path: str, mode: str) -> Connection:
 
 def _prepare(connection: Connection) -> None:
     connection.execute('PRAGMA foreign_keys = ON')
-    # The removal of the journal is what commits. Less than EXTRA does not wait for
-    # it to reach the disk, and a power cut would take it back.
-    connection.execute('PRAGMA synchronous = EXTRA')
+    # To remove the journal each time would take longer, and wait for the directory.
+    connection.execute('PRAGMA journal_mode = PERSIST')
+    # What commits is that the journal's head is overwritten. Less than FULL does not
+    # wait for that to reach the disk, and a power cut would take it back.
+    connection.execute('PRAGMA synchronous = FULL')
 
 
 class Kept:
@@ -75,32 +91,71 @@ class Kept:
     process that was forked, which leaves alone what its parent may be in the midst
     of: to close that would take back, in the file, what the parent is writing.
 
-    Whoever uses it holds the record's lock.
+    Threads take turns here, and processes by the lock of SQLite: either waits
+    before the change, and not in its midst.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._lock = threading.Lock()
         self._left: Edition | None = None
+        self._place: Edition = ()
         self._connection: Connection | None = None
         self._close: cabc.Callable[[], object] = nothing
 
     @contextlib.contextmanager
-    def used(self) -> cabc.Iterator[Connection]:
-        """The connection, for one change.
+    def begun(self) -> cabc.Iterator[Connection]:
+        """The connection, in a change that ends with the block, which commits it.
 
-        :raises sqlite3.Error: it cannot be opened
+        What fails is taken back.
+
+        :raises ClaimsError: another thread is writing for so long
+        :raises sqlite3.Error: it cannot be opened, or another process is writing
         """
-        left, self._left = self._left, None
-        if self._connection is None or left is None or left != edition(self._path):
-            self._close()
-            self._connection = opened(self._path, 'rw')
-            self._close = closing(self, self._connection)
+        with self._turn():
+            try:
+                with self._begun() as connection:
+                    yield connection
+                self._left = self._same_place()
+            finally:
+                if self._left is None:
+                    self._close()
+
+    @contextlib.contextmanager
+    def _turn(self) -> cabc.Iterator[None]:
+        if not self._lock.acquire(timeout=_WRITER_SECONDS):
+            raise exceptions.ClaimsError(
+                self._path,
+                f'another thread has been writing for {_WRITER_SECONDS:.0f} s; '
+                'try again',
+            )
         try:
-            yield self._connection
-            self._left = edition(self._path)
+            yield
         finally:
-            if self._left is None:
-                self._close()
+            self._lock.release()
+
+    def _begun(self) -> Connection:
+        left, self._left = self._left, None
+        if self._connection is not None and self._is(left):
+            self._connection.begin()
+            # It may have been replaced while others were waited for.
+            if self._is(left):
+                return self._connection
+        self._close()
+        self._place = place(edition(self._path))
+        self._connection = opened(self._path, 'rw')
+        self._close = closing(self, self._connection)
+        self._connection.begin()
+        return self._connection
+
+    def _is(self, left: Edition | None) -> bool:
+        """Whether the file is as it was left, by this process."""
+        return left is not None and left == edition(self._path)
+
+    def _same_place(self) -> Edition | None:
+        """The file as it is left, if it is the one that was opened."""
+        now = edition(self._path)
+        return now if place(now) == self._place else None
 
 
 def nothing() -> None:
@@ -118,6 +173,11 @@ def edition(path: str) -> Edition | None:
     except OSError:
         return None
     return os.getpid(), told.st_dev, told.st_ino, told.st_mtime_ns, told.st_size
+
+
+def place(told: Edition | None) -> Edition:
+    """What of that stays as it is when the file is written to."""
+    return told[:3] if told else ()
 
 
 def closing(owner: object, connection: Connection) -> cabc.Callable[[], object]:

@@ -5,8 +5,8 @@ A claim is written here before any effect on the host, so that a crash leaves a
 trace to follow and two spawns never get the same device.
 
 The journal is a rollback journal, so that a reader without any right to write
-can read; transactions are ordered by a lock *before* they begin, so that
-nothing waits inside one.
+can read; who writes waits for others *before* the transaction, so that nothing
+waits inside one but its commit, for those who are reading.
 """
 
 from __future__ import annotations
@@ -106,11 +106,7 @@ class ClaimStore:
                     raise
             # A writer was killed in the middle: it takes the right to write to
             # put back what was before it.
-            with (
-                self._exclusive(),
-                contextlib.closing(opening.opened(self.path, 'rw')) as connection,
-            ):
-                connection.execute('BEGIN')
+            with self._writer.begun() as connection:
                 return self._read(connection, read)
 
     def _read(
@@ -128,7 +124,7 @@ class ClaimStore:
         """
         with _reported(self.path):
             files.make_directory(self.state_path)
-            with self._exclusive():
+            with self.locks.held(['claims'], _LOCK_SECONDS):
                 if not self.exists():
                     self._make(found)
 
@@ -145,6 +141,8 @@ class ClaimStore:
             for known in found.mdevs.values():
                 new.add_mdev(known)
             connection.commit()
+        # What is left of one that was moved away would be played back into this.
+        files.remove(f'{self.path}-journal')
         files.replace(scratch, self.path)
 
     @contextlib.contextmanager
@@ -154,31 +152,22 @@ class ClaimStore:
         :raises ClaimsError: the record cannot be written, or is locked
         """
         with (
-            self._exclusive(),
             # Not OSError: what the block raises of its own is the block's.
             _reported(self.path, (sqlite3.Error,)),
-            self._writer.used() as connection,
+            self._writer.begun() as connection,
         ):
             self._check(connection)
             self._upgrade(connection)
-            connection.execute('BEGIN IMMEDIATE')
-            with connection:
-                yield session.Session(connection)
+            yield session.Session(connection)
+            with self._watch.unread():
                 connection.execute('COMMIT')
 
     def _upgrade(self, connection: sqlite3.Connection) -> None:
-        """Bring an older record to this version: all of it, or nothing."""
-        if schema.version(connection) == schema.VERSION:
-            return
-        connection.execute('BEGIN IMMEDIATE')
-        with connection:
+        """Bring an older record to this version, together with what is changed."""
+        if schema.version(connection) < schema.VERSION:
             # What is damaged is told as such, and left as it is.
             session.read(connection, None)
             schema.upgrade(connection)
-            connection.execute('COMMIT')
-
-    def _exclusive(self) -> contextlib.AbstractContextManager[None]:
-        return self.locks.held(['claims'], _LOCK_SECONDS)
 
     def _check(self, connection: sqlite3.Connection) -> None:
         version = schema.version(connection)

@@ -54,6 +54,15 @@ class Watch:
                 self._connection = None
                 raise
 
+    @contextlib.contextmanager
+    def unread(self) -> cabc.Iterator[None]:
+        """Nobody reads here meanwhile.
+
+        A commit waits for all who are reading: for other processes by polling.
+        """
+        with self._lock:
+            yield
+
     def kept(self, what: object, read: cabc.Callable[[], _T]) -> _T:
         """What was read before if the record is the same, or what is read now."""
         # Before it is read: what is written meanwhile is found out the next time.
@@ -80,8 +89,7 @@ class Watch:
         return (*told, number)
 
     def _connected(self, told: opening.Edition | None) -> sqlite3.Connection:
-        # What is written to a file leaves its first facts as they are.
-        place = told[:3] if told else ()
+        place = opening.place(told)
         if self._connection is None or place != self._place:
             # While one is open, no other file can have its inode.
             opened = opening.opened(self._path, 'ro')

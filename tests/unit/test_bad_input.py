@@ -96,7 +96,8 @@ def test_a_record_that_cannot_be_read_stops_all_that_would_act(
 
 @pytest.mark.parametrize('operation', OPERATIONS)
 def test_a_record_that_a_hung_program_has_locked(bench, operation, monkeypatch):
-    monkeypatch.setattr(opening, '_BUSY_SECONDS', 0.05)
+    for patience in ('_READER_SECONDS', '_WRITER_SECONDS'):
+        monkeypatch.setattr(opening, patience, 0.05)
     before, live = bench.record, bench.live
     hung = sqlite3.connect(bench.store.path, isolation_level=None)
     hung.execute('BEGIN EXCLUSIVE')

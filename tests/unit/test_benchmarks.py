@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from benchmarks import floor
+from benchmarks import grid
 from benchmarks import hosts
 from benchmarks import plot
 from benchmarks import ratios
@@ -134,3 +135,15 @@ def test_every_size_of_the_plots_is_measured_in_a_run():
     assert hosts.SMALL in plot.diagonal()
     assert plot.by_enabled()[0] == hosts.MANY_TYPES
     assert plot.by_enabled()[-1] == hosts.ALL_ENABLED
+
+
+def test_the_grid_has_a_row_for_each_size():
+    found = resultslib.Results()
+    for size in hosts.grid():
+        for what in ('update', 'update after a change', 'allocation'):
+            found.add(what, 'in-tree', size, seconds=(0.03,))
+            found.add(what, 'ours', size, seconds=(0.002,))
+    rows = list(grid.of(found))
+    assert len(rows) == len({row[:4] for row in rows}) == 3 * 2 * 3 * 3
+    assert {row[4:] for row in rows} == {('30', '2', '15') * 3}
+    assert len(tables.text(grid.HEADER, rows).splitlines()) == 4 + len(rows)

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -143,8 +144,14 @@ def test_who_was_forked_in_the_midst_of_a_change_takes_nothing_back(store):
             status = 1
             try:
                 # The lock is the parent's; what is tried is the connection.
-                with store._writer.used():
-                    status = 0
+                store._writer._lock = threading.Lock()
+                opening._WRITER_SECONDS = 0.1
+                with (
+                    pytest.raises(sqlite3.OperationalError, match='locked'),
+                    store._writer.begun(),
+                ):
+                    pass
+                status = 0
             finally:
                 os._exit(status)
         _, status = os.waitpid(child, 0)
