@@ -16,6 +16,7 @@ from benchmarks import hosts
 from benchmarks import plot
 from benchmarks import ratios
 from benchmarks import results as resultslib
+from benchmarks import run as runlib
 from benchmarks import tables
 
 _SMOKE = (hosts.SMALL, hosts.Size(parents=2, types=2, mdevs=2, guests=2, enabled=2))
@@ -59,29 +60,27 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         default=tempfile.gettempdir(),
         help='a place on a disk',
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.smoke and options.docs:
+        parser.error('--smoke measures nothing that belongs into --docs')
+    return options
 
 
 def _measured(options: argparse.Namespace) -> resultslib.Results:
-    # It patches, or forbids, what other modules import.
-    from benchmarks import run as runlib
-
     run = runlib.Run(options.repeats, options.memory, options.disk, _progress)
     if options.smoke:
         _smoke(run)
         return run.results
-    sizes = _plotted()
-    sizes += [size for size in hosts.grid() if options.all and size not in sizes]
-    run.sizes(sizes)
-    for size in (hosts.LARGE, *plot.by_enabled()):
-        run.floors(size)
-    for size in (hosts.SMALL, hosts.LARGE):
-        run.on_disk(size)
+    run.together(plot.diagonal(), floors=[hosts.LARGE])
+    run.together(plot.by_enabled(), floors=plot.by_enabled())
     run.storms(hosts.LARGE)
     run.recoveries(hosts.LARGE)
     run.memories(hosts.LARGE)
     for size in (hosts.LARGE, hosts.MANY_TYPES):
         run.programs(size)
+    for size in hosts.grid() if options.all else ():
+        if size not in _plotted():
+            run.together([size], ratios.COMPARED)
     return run.results
 
 
@@ -89,12 +88,10 @@ def _plotted() -> list[hosts.Size]:
     return [*plot.diagonal(), *plot.by_enabled()]
 
 
-def _smoke(run: object) -> None:
-    run.sizes(_SMOKE)
+def _smoke(run: runlib.Run) -> None:
+    run.together(_SMOKE, floors=_SMOKE)
     small = dataclasses.replace(hosts.SMALL, mdevs=4, guests=4)
-    for measure in (
-        run.floors, run.on_disk, run.storms, run.recoveries, run.memories, run.programs,
-    ):  # fmt: skip
+    for measure in (run.storms, run.recoveries, run.memories, run.programs):
         measure(small)
 
 

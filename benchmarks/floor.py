@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import pathlib
 import subprocess
-import tempfile
 
 from benchmarks import hosts
 from benchmarks import timing
@@ -19,9 +18,15 @@ _SOURCE = pathlib.Path(__file__).with_name('floor.c')
 
 
 class Floor:
-    """The reads of one update of a host that was written as a sysfs tree."""
+    """The reads of one update of a host that was written as a sysfs tree.
 
-    def __init__(self, described: hosts.Described, root: pathlib.Path) -> None:
+    :param program: where the reads in C are compiled to
+    :raises CalledProcessError: there is no compiler
+    """
+
+    def __init__(
+        self, described: hosts.Described, root: pathlib.Path, program: pathlib.Path
+    ) -> None:
         self.counts = [
             str(
                 (root / 'class/mdev_bus' / parent.sysname).resolve()
@@ -33,6 +38,9 @@ class Floor:
             for mdev_type in described.enabled
         ]
         self.mdevs = str(root / 'bus/mdev/devices')
+        self._program = str(program)
+        compiler = os.environ.get('CC', 'cc')
+        subprocess.run([compiler, '-O2', '-o', program, str(_SOURCE)], check=True)
 
     def read(self) -> tuple[list[int], list[str]]:
         """All of it, in Python."""
@@ -45,25 +53,21 @@ class Floor:
                 os.close(handle)
         return counts, os.listdir(self.mdevs)
 
-    def in_python(self, repeats: int) -> timing.Times:
-        """What that takes."""
-        return timing.measure(self.read, repeats)
+    def in_python(self) -> timing.Once:
+        """What that takes, when it was just done."""
+        self.read()
+        return timing.Once(seconds=timing.once(self.read))
 
-    def in_c(self, repeats: int) -> timing.Times:
-        """What the same takes in C; compiled for this.
+    def in_c(self) -> timing.Once:
+        """What the same takes in C, when it was just done.
 
-        :raises CalledProcessError: there is no compiler, or a file cannot be read
+        :raises CalledProcessError: a file cannot be read
         """
-        with tempfile.TemporaryDirectory() as directory:
-            program = os.path.join(directory, 'floor')
-            compiler = os.environ.get('CC', 'cc')
-            subprocess.run([compiler, '-O2', '-o', program, str(_SOURCE)], check=True)
-            ran = subprocess.run(
-                [program, self.mdevs, str(repeats + 1)],
-                input='\n'.join([*self.counts, '']),
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-        nanoseconds = [int(line) for line in ran.stdout.split()]
-        return timing.Times(seconds=tuple(n / 1e9 for n in nanoseconds[1:]))
+        ran = subprocess.run(
+            [self._program, self.mdevs, '2'],
+            input='\n'.join([*self.counts, '']),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return timing.Once(seconds=int(ran.stdout.split()[-1]) / 1e9)

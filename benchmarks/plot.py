@@ -68,7 +68,7 @@ def _types(axes: ty.Any, results: resultslib.Results) -> None:
     asked = [size.parents * size.enabled for size in sizes]
     ours = [results.find('update', 'ours', size).times.median for size in sizes]
     bare = [
-        results.find('bare reads of an update', 'Python, tmpfs', size).times.median
+        results.find('bare reads of an update', 'Python', size).times.median
         for size in sizes
     ]
     for took, name, colour in (

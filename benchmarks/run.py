@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: every host, every driver, one after the other in one process."""
+"""One run: every host and every driver, those that are compared in turns."""
 
 from __future__ import annotations
 
 import collections.abc as cabc
 import contextlib
+import functools
 import pathlib
-import tempfile
 import typing as ty
 
 from benchmarks import commands
@@ -15,13 +15,21 @@ from benchmarks import hosts
 from benchmarks import records
 from benchmarks import results as resultslib
 from benchmarks import tables
+from benchmarks import timing
 from benchmarks import trees
 from benchmarks.nova import drivers
-from benchmarks.nova import operations
+from benchmarks.nova import workers
 
 UPDATE, CHANGED, ALLOCATION = 'update', 'update after a change', 'allocation'
 STORM, RELEASES, RECOVERY = 'storm', 'releases of the storm', 'recovery'
-FLOOR = 'bare reads of an update'
+_OPERATIONS = {
+    UPDATE: 'update',
+    CHANGED: 'update_after_change',
+    ALLOCATION: 'allocation',
+}
+# What is measured: by what, by whom, on which host.
+_Key = tuple[str, str, hosts.Size]
+_Runs = dict[_Key, cabc.Callable[[], timing.Once]]
 
 
 class Run:
@@ -46,114 +54,117 @@ class Run:
         self._say = say
         self.results = resultslib.Results()
 
-    def sizes(self, sizes: cabc.Iterable[hosts.Size]) -> None:
-        """Updates and allocations, by each driver that can."""
-        for size in sizes:
-            for kind in drivers.KINDS:
-                if size.enabled == 1 or kind != drivers.IN_TREE:
-                    with self._rig(kind, size) as rig:
-                        self._operations(rig)
+    def together(
+        self,
+        sizes: cabc.Collection[hosts.Size],
+        kinds: cabc.Collection[str] = drivers.KINDS,
+        floors: cabc.Container[hosts.Size] = (),
+    ) -> None:
+        """Updates and allocations on hosts that are compared, in turns.
 
-    def _operations(self, rig: drivers.Rig) -> None:
-        for what, measure in (
-            (UPDATE, operations.update),
-            (CHANGED, operations.update_after_change),
-            (ALLOCATION, operations.allocation),
-        ):
-            measured = measure(rig, self._repeats)
-            self._note(what, rig, seconds=measured.times.seconds, calls=measured.calls)
+        :param kinds: the drivers; Nova's own where it can
+        :param floors: the hosts of which the bare reads are measured as well
+        """
+        with contextlib.ExitStack() as stack:
+            who = [
+                stack.enter_context(self._worker(kind, size))
+                for size in sizes
+                for kind in kinds
+                if size.enabled == 1 or kind != drivers.IN_TREE
+            ]
+            bare = {
+                size: stack.enter_context(self._floor(size))
+                for size in sizes
+                if size in floors
+            }
+            for what, operation in _OPERATIONS.items():
+                runs: _Runs = {
+                    (what, worker.kind, worker.size): functools.partial(
+                        worker, operation
+                    )
+                    for worker in who
+                }
+                if what != ALLOCATION:
+                    runs |= _bare(what, bare)
+                self._in_turns(runs)
 
-    def on_disk(self, size: hosts.Size) -> None:
-        """Allocations whose claims have to reach a disk."""
-        with self._rig(drivers.OURS, size, on_disk=True) as rig:
-            measured = operations.allocation(rig, self._repeats)
-            self._note(f'{ALLOCATION}, on disk', rig, seconds=measured.times.seconds)
-            self._storm(rig, ', on disk')
+    def _in_turns(self, runs: _Runs) -> None:
+        for (what, subject, size), taken in timing.in_turns(
+            runs, self._repeats
+        ).items():
+            seconds = tuple(once.seconds for once in taken)
+            self._note(what, subject, size, seconds=seconds, calls=taken[-1].calls)
 
     def storms(self, size: hosts.Size) -> None:
-        """Many at once."""
-        for kind in drivers.KINDS:
-            with self._rig(kind, size) as rig:
-                self._storm(rig)
-
-    def _storm(self, rig: drivers.Rig, where: str = '') -> None:
-        for what, seconds in zip((STORM, RELEASES), operations.storm(rig), strict=True):
-            if seconds is not None:
-                self._note(f'{what}{where}', rig, seconds=(seconds,))
+        """Many at once, by each driver in turns, each time on a host as it was."""
+        taken: dict[_Key, list[float]] = {}
+        for _ in range(max(1, self._repeats // 2)):
+            for kind in drivers.KINDS:
+                with self._worker(kind, size) as worker:
+                    worker('allocation')
+                    pair = worker('storm')
+                for what, once in zip((STORM, RELEASES), pair, strict=True):
+                    if once is not None:
+                        key = what, kind, size
+                        taken.setdefault(key, []).append(once.seconds)
+        for key, seconds in taken.items():
+            self._note(*key, seconds=tuple(seconds))
 
     def recoveries(self, size: hosts.Size) -> None:
         """After a reboot."""
-        with self._rig(drivers.OURS, size) as rig:
-            self._note(RECOVERY, rig, seconds=operations.recovery(rig).seconds)
-        with self._rig(drivers.IN_TREE, size) as rig:
-            times = operations.recovery_in_tree(rig)
-            self._note(RECOVERY, rig, seconds=times.seconds)
+        with contextlib.ExitStack() as stack:
+            self._in_turns(
+                {
+                    (RECOVERY, kind, size): functools.partial(
+                        stack.enter_context(self._worker(kind, size)), 'recovery'
+                    )
+                    for kind in (drivers.IN_TREE, drivers.OURS)
+                }
+            )
 
     def memories(self, size: hosts.Size) -> None:
-        """What an update needs in memory."""
+        """What an update needs in memory, beside how long it took."""
         for kind in drivers.KINDS:
-            with self._rig(kind, size) as rig:
-                for result in self.results.all:
-                    if (result.what, result.subject, result.size) == (
-                        UPDATE, kind, size,
-                    ):  # fmt: skip
-                        self._note(
-                            f'{UPDATE}, memory',
-                            rig,
-                            seconds=result.seconds,
-                            memory=operations.memory(rig),
-                        )
-
-    def floors(self, size: hosts.Size) -> None:
-        """The bare reads, in Python and in C."""
-        for place, name in ((self._memory, 'tmpfs'), (self._disk, 'disk')):
-            with _directory(place) as work:
-                described = hosts.Described(size)
-                trees.Tree(described, work / 'sys')
-                bare = floor.Floor(described, work / 'sys')
-                repeats = 4 * self._repeats
-                for subject, measure in (('Python', bare.in_python), ('C', bare.in_c)):
-                    self._add(
-                        FLOOR,
-                        f'{subject}, {name}',
-                        size,
-                        seconds=measure(repeats).seconds,
-                    )
+            with self._worker(kind, size) as worker:
+                once = worker('update')
+                self._note(
+                    f'{UPDATE}, memory', kind, size,
+                    seconds=(once.seconds,), memory=worker('memory'),
+                )  # fmt: skip
 
     def programs(self, size: hosts.Size) -> None:
         """The command line, as whole processes."""
-        with _directory(self._memory) as work:
-            described = hosts.Described(size)
+        with workers.directory(self._memory) as made:
+            work, described = pathlib.Path(made), hosts.Described(size)
             trees.Tree(described, work / 'sys')
             records.store_of(described, work / 'state')
             commands.configuration(described, work / 'nova.conf')
             for name, arguments in commands.of_host(work).items():
                 ran = commands.measure(arguments, self._repeats)
-                self._add(
+                self._note(
                     'command', name, size,
                     seconds=ran.times.seconds, memory=ran.memory,
                 )  # fmt: skip
 
+    def _worker(self, kind: str, size: hosts.Size) -> workers.Worker:
+        return workers.Worker(kind, size, self._memory, self._disk)
+
     @contextlib.contextmanager
-    def _rig(
-        self, kind: str, size: hosts.Size, *, on_disk: bool = False
-    ) -> cabc.Iterator[drivers.Rig]:
-        with _directory(self._memory) as work, _directory(self._disk) as slow:
-            described = hosts.Described(size)
-            state = slow if on_disk else work
-            with drivers.Rig(kind, described, work, state / 'state') as rig:
-                yield rig
+    def _floor(self, size: hosts.Size) -> cabc.Iterator[floor.Floor]:
+        with workers.directory(self._memory) as made:
+            work, described = pathlib.Path(made), hosts.Described(size)
+            trees.Tree(described, work / 'sys')
+            yield floor.Floor(described, work / 'sys', work / 'floor')
 
-    def _note(self, what: str, rig: drivers.Rig, **facts: ty.Any) -> None:
-        self._add(what, rig.kind, rig.described.size, **facts)
-
-    def _add(self, what: str, subject: str, size: hosts.Size, **facts: ty.Any) -> None:
+    def _note(self, what: str, subject: str, size: hosts.Size, **facts: ty.Any) -> None:
         result = self.results.add(what, subject, size, **facts)
         took = tables.milliseconds(result.times.median)
         self._say(f'{result.size}: {what} by {subject}: {took} ms')
 
 
-@contextlib.contextmanager
-def _directory(above: pathlib.Path) -> cabc.Iterator[pathlib.Path]:
-    with tempfile.TemporaryDirectory(prefix='mdev-benchmark-', dir=above) as made:
-        yield pathlib.Path(made)
+def _bare(what: str, floors: cabc.Mapping[hosts.Size, floor.Floor]) -> _Runs:
+    runs: _Runs = {}
+    for size, bare in floors.items():
+        runs[f'bare reads of an {what}', 'Python', size] = bare.in_python
+        runs[f'bare reads of an {what}', 'C', size] = bare.in_c
+    return runs

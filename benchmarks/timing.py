@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long something takes: several times, and all of it told."""
+"""How long something takes: several times, in turns, and all of it told."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ import dataclasses
 import gc
 import statistics
 import time
+import typing as ty
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Once:
+    """One run of something.
+
+    :param calls: of libvirt, where they were counted
+    """
+
+    seconds: float
+    calls: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,7 +30,7 @@ class Times:
 
     @property
     def median(self) -> float:
-        """The one in the middle, which is what ratios are made of."""
+        """The one in the middle."""
         return statistics.median(self.seconds)
 
     @property
@@ -32,26 +44,28 @@ class Times:
         return max(self.seconds)
 
 
-def nothing() -> None:
-    """What is done around a run that needs nothing."""
+def once(work: cabc.Callable[[], object]) -> float:
+    """The seconds that some work takes; what others left is collected before."""
+    gc.collect()
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
-def measure(
-    work: cabc.Callable[[], object],
-    repeats: int,
-    before: cabc.Callable[[], object] = nothing,
-    after: cabc.Callable[[], object] = nothing,
-) -> Times:
-    """What some work takes; what comes before and after each run is not counted.
+_Key = ty.TypeVar('_Key', bound=cabc.Hashable)
 
-    A first run is not counted either: it loads what is loaded once.
+
+def in_turns(
+    runs: cabc.Mapping[_Key, cabc.Callable[[], Once]], repeats: int
+) -> dict[_Key, list[Once]]:
+    """Run each of these once, then each of them again, and so on.
+
+    Whatever slows the machine for a while slows all of them: what one took against
+    another in one turn is not touched by it.  The first turn is not counted: it
+    loads what is loaded once.
     """
-    taken = []
+    taken: dict[_Key, list[Once]] = {key: [] for key in runs}
     for _ in range(repeats + 1):
-        before()
-        gc.collect()
-        begun = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begun)
-        after()
-    return Times(seconds=tuple(taken[1:]))
+        for key, run in runs.items():
+            taken[key].append(run())
+    return {key: all_of_it[1:] for key, all_of_it in taken.items()}

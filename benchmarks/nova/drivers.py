@@ -6,6 +6,7 @@ driver              looks at the host through               makes mdevs by
 ==================  ======================================  =================
 ``in-tree``         the fake libvirt                        the fake libvirt
 ``ours``            a sysfs tree of files                   changing the tree
+``ours, on disk``   the same, with a record on a disk       changing the tree
 ``ours, libvirt``   the fake libvirt                        the fake libvirt
 ==================  ======================================  =================
 """
@@ -38,7 +39,9 @@ from nova_generic_mdev.privileged import mdev as writes
 
 CONF = nova.conf.CONF
 ROOT = 'here'
-IN_TREE, OURS, OURS_LIBVIRT = KINDS = 'in-tree', 'ours', 'ours, libvirt'
+IN_TREE, OURS = 'in-tree', 'ours'
+OURS_ON_DISK, OURS_LIBVIRT = 'ours, on disk', 'ours, libvirt'
+KINDS = IN_TREE, OURS, OURS_ON_DISK, OURS_LIBVIRT
 _CLASSES = {IN_TREE: 'libvirt.LibvirtDriver'}
 _OURS = 'generic_mdev.GenericMdevDriver'
 
@@ -93,7 +96,7 @@ class Rig(fixtures.Fixture):  # type: ignore[misc]
         adapter = importutils.import_module('nova_generic_mdev.adapters.nova.hosts')
         self.store = records.store_of(self.described, self._state)
         self._replace(adapter, 'store_of', lambda *_: self.store)
-        if self.kind == OURS:
+        if self.kind != OURS_LIBVIRT:
             self.sysfs = trees.Tree(self.described, self._work / 'sys')
             self._replace(adapter, 'SYSFS', str(self.sysfs.root))
             self._replace(writes, 'create', self.sysfs.create)

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured of a driver on a host."""
+"""What is measured of a driver on a host, one run at a time."""
 
 from __future__ import annotations
 
 import collections.abc as cabc
-import dataclasses
 import itertools
-import time
 import tracemalloc
+import typing as ty
 
 from benchmarks import timing
 from benchmarks.nova import drivers
@@ -17,114 +16,96 @@ THREADS = 8
 STORM = 100
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What an operation took, and how often libvirt was called in one."""
-
-    times: timing.Times
-    calls: int
+def _nothing() -> None:
+    """What is done around a run that needs nothing."""
 
 
-def update(rig: drivers.Rig, repeats: int) -> Measured:
-    """Updates of a host on which nothing happened since the last."""
-    tree = rig.copied_tree()
-    return _measured(rig, lambda: rig.update(tree), repeats)
+class Operations:
+    """The operations, on one rig; each leaves it as it was, but for a storm."""
+
+    def __init__(self, rig: drivers.Rig) -> None:
+        self._rig = rig
+        self._tree = rig.copied_tree()
+        self._numbers = itertools.count()
+        # What the last consumer was given, and has not yet given back.
+        self._given: list[tuple[int, str]] = []
+
+    def update(self) -> timing.Once:
+        """An update of a host on which nothing happened since the last."""
+        return self._once(self._update)
+
+    def update_after_change(self) -> timing.Once:
+        """An update of a host on which a consumer was given an mdev since the last."""
+        return self._once(self._update, before=self._give, after=self._take_back)
+
+    def allocation(self) -> timing.Once:
+        """An allocation of one mdev, which has to be made."""
+        return self._once(self._give, after=self._take_back)
+
+    def storm(self) -> tuple[timing.Once, timing.Once | None]:
+        """Many allocations by several threads, and the releases after them.
+
+        Nova's driver has no releases: what it made stays.
+        """
+        given: dict[int, str] = {}
+
+        def allocate(number: int) -> None:
+            (given[number],) = self._rig.allocate(number)
+            self._rig.start_guest(given[number])
+
+        allocations = self._once(_many(allocate))
+        if self._rig.kind == drivers.IN_TREE:
+            return allocations, None
+        return allocations, self._once(_many(self._rig.release))
+
+    def recovery(self) -> timing.Once:
+        """Bringing back all that is claimed, after the machine was off and on.
+
+        With Nova's driver libvirt keeps what was defined, and starts it.
+        """
+        if self._rig.kind == drivers.IN_TREE:
+            start = self._rig.driver._start_inactive_mediated_devices
+            return self._once(start, before=self._rig.libvirt.stop_all)
+        recover = self._rig.driver._mdevs.engine.recover
+        return self._once(recover, before=self._rig.sysfs.lose_all)
+
+    def memory(self) -> float:
+        """The most that an update has in memory beside what was there, in MiB."""
+        self._update()
+        self._give()
+        tracemalloc.start()
+        try:
+            self._update()
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            self._take_back()
+        return most / 2**20
+
+    def _once(
+        self,
+        work: cabc.Callable[[], object],
+        before: cabc.Callable[[], object] = _nothing,
+        after: cabc.Callable[[], object] = _nothing,
+    ) -> timing.Once:
+        before()
+        calls = self._rig.libvirt.calls
+        already = calls.total()
+        seconds = timing.once(work)
+        made = calls.total() - already
+        after()
+        return timing.Once(seconds=seconds, calls=made)
+
+    def _update(self) -> None:
+        self._rig.update(self._tree)
+
+    def _give(self) -> None:
+        number = next(self._numbers)
+        self._given.append((number, self._rig.allocate(number)[0]))
+
+    def _take_back(self) -> None:
+        self._rig.take_back(*self._given.pop())
 
 
-def update_after_change(rig: drivers.Rig, repeats: int) -> Measured:
-    """Updates of a host on which a consumer was given an mdev since the last."""
-    tree = rig.copied_tree()
-    give, take_back = _giving(rig)
-    return _measured(rig, lambda: rig.update(tree), repeats, give, take_back)
-
-
-def allocation(rig: drivers.Rig, repeats: int) -> Measured:
-    """Allocations of one mdev each, which has to be made."""
-    give, take_back = _giving(rig)
-    return _measured(rig, give, repeats, after=take_back)
-
-
-def _giving(rig: drivers.Rig) -> tuple[cabc.Callable[[], None], ...]:
-    """What gives one more consumer an mdev, and what takes the last one back."""
-    numbers = itertools.count()
-    given: list[tuple[int, str]] = []
-
-    def give() -> None:
-        number = next(numbers)
-        given.append((number, rig.allocate(number)[0]))
-
-    def take_back() -> None:
-        rig.take_back(*given.pop())
-
-    return give, take_back
-
-
-def _measured(
-    rig: drivers.Rig,
-    work: cabc.Callable[[], object],
-    repeats: int,
-    before: cabc.Callable[[], object] = timing.nothing,
-    after: cabc.Callable[[], object] = timing.nothing,
-) -> Measured:
-    calls = 0
-
-    def counted() -> None:
-        nonlocal calls
-        already = rig.libvirt.calls.total()
-        work()
-        calls = rig.libvirt.calls.total() - already
-
-    return Measured(times=timing.measure(counted, repeats, before, after), calls=calls)
-
-
-def storm(rig: drivers.Rig) -> tuple[float, float | None]:
-    """Seconds that many allocations by several threads take, and the releases.
-
-    Nova's driver has no releases: what it made stays.
-    """
-    given: dict[int, str] = {}
-
-    def allocate(number: int) -> None:
-        (given[number],) = rig.allocate(number)
-        rig.start_guest(given[number])
-
-    allocations = _at_once(allocate, range(STORM))
-    if rig.kind == drivers.IN_TREE:
-        return allocations, None
-    return allocations, _at_once(rig.release, range(STORM))
-
-
-def _at_once(work: cabc.Callable[[int], object], items: cabc.Iterable[int]) -> float:
-    begun = time.perf_counter()
-    crowd.at_once(work, items, THREADS)
-    return time.perf_counter() - begun
-
-
-def recovery(rig: drivers.Rig) -> timing.Times:
-    """Bringing back all that is claimed, after the machine was off and on."""
-
-    def off_and_on() -> None:
-        rig.sysfs.lose_all()
-
-    return timing.measure(rig.driver._mdevs.engine.recover, 2, before=off_and_on)
-
-
-def recovery_in_tree(rig: drivers.Rig) -> timing.Times:
-    """The same with Nova's driver: libvirt keeps what was defined, and starts it."""
-    return timing.measure(
-        rig.driver._start_inactive_mediated_devices, 2, before=rig.libvirt.stop_all
-    )
-
-
-def memory(rig: drivers.Rig) -> float:
-    """The most that an update has in memory beside what was there, in MiB."""
-    tree = rig.copied_tree()
-    rig.update(tree)
-    rig.allocate(0)
-    tracemalloc.start()
-    try:
-        rig.update(tree)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    return most / 2**20
+def _many(work: cabc.Callable[[int], ty.Any]) -> cabc.Callable[[], None]:
+    return lambda: crowd.at_once(work, range(STORM), THREADS)

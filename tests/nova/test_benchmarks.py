@@ -8,9 +8,12 @@ import unittest
 from unittest import mock
 
 from benchmarks import hosts
+from benchmarks import ratios
 from benchmarks import run as runlib
+from benchmarks import timing
 from benchmarks.nova import drivers
 from benchmarks.nova import operations
+from benchmarks.nova import workers
 
 TINY = hosts.Size(parents=2, types=1, mdevs=2, guests=2)
 
@@ -31,7 +34,7 @@ class SmokeTest(unittest.TestCase):
         return {(result.what, result.subject) for result in results}
 
     def test_every_driver_is_measured_in_every_operation(self):
-        self.run_of.sizes([TINY])
+        self.run_of.together([TINY])
         whats = runlib.UPDATE, runlib.CHANGED, runlib.ALLOCATION
         expected = {(what, kind) for what in whats for kind in drivers.KINDS}
         self.assertEqual(expected, self.told())
@@ -42,17 +45,40 @@ class SmokeTest(unittest.TestCase):
         self.assertEqual(2 + 2 * 2 + 2 * 2, calls[runlib.UPDATE, drivers.IN_TREE])
         self.assertEqual(0, calls[runlib.UPDATE, drivers.OURS])
 
+    def test_the_bare_reads(self):
+        self.run_of.together([TINY], [drivers.OURS], floors=[TINY])
+        bare = [told for told in self.told() if told[0].startswith('bare reads')]
+        whats = runlib.UPDATE, runlib.CHANGED
+        expected = {
+            (f'bare reads of an {w}', s) for w in whats for s in ('Python', 'C')
+        }
+        self.assertEqual(expected, set(bare))
+
     def test_what_many_do_at_once(self):
         self.run_of.storms(TINY)
-        self.run_of.on_disk(TINY)
-        ours = drivers.OURS, drivers.OURS_LIBVIRT
+        ours = set(drivers.KINDS) - {drivers.IN_TREE}
         expected = {(runlib.STORM, kind) for kind in drivers.KINDS}
         expected |= {(runlib.RELEASES, kind) for kind in ours}
-        expected |= {
-            (f'{what}, on disk', drivers.OURS)
-            for what in (runlib.ALLOCATION, runlib.STORM, runlib.RELEASES)
-        }
         self.assertEqual(expected, self.told())
+
+    def test_what_is_compared_is_measured_in_turns(self):
+        asked = []
+
+        def called(worker, operation):
+            asked.append(worker.kind)
+            return timing.Once(seconds=1.0)
+
+        with mock.patch.object(workers.Worker, '__call__', called):
+            self.run_of.together([TINY], ratios.COMPARED)
+        self.assertEqual([drivers.IN_TREE, drivers.OURS] * 3 * 2, asked)
+
+    def test_what_fails_in_a_worker_is_told(self):
+        place = self.run_of._memory
+        with (
+            workers.Worker(drivers.OURS, TINY, place, place) as worker,
+            self.assertRaisesRegex(RuntimeError, "no attribute 'sleep'"),
+        ):
+            worker('sleep')
 
     def test_what_a_start_needs(self):
         self.run_of.recoveries(TINY)
