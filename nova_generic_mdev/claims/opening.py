@@ -35,24 +35,35 @@ class Connection(sqlite3.Connection):
 
     def execute(self, sql: str, parameters: ty.Any = (), /) -> sqlite3.Cursor:
         """As ever, but for whom it waits."""
-        return self._waiting(_READER_SECONDS, sql, parameters)
-
-    def begin(self) -> None:
-        """Begin a change: from now on nobody else can, in any process."""
-        self._waiting(_WRITER_SECONDS, 'BEGIN IMMEDIATE')
-
-    def _waiting(
-        self, seconds: float, sql: str, parameters: ty.Any = ()
-    ) -> sqlite3.Cursor:
-        end = time.monotonic() + seconds
+        end = time.monotonic() + _READER_SECONDS
         while True:
             try:
                 return super().execute(sql, parameters)
             except sqlite3.OperationalError as e:
-                is_busy = e.sqlite_errorname.startswith('SQLITE_BUSY')
-                if not is_busy or time.monotonic() > end:
-                    raise
-            time.sleep(_POLL)
+                wait(e, end)
+
+    def begin(self) -> None:
+        """Begin a change: from now on nobody else can, in any process.
+
+        :raises sqlite3.OperationalError: at once, if somebody has
+        """
+        super().execute('BEGIN IMMEDIATE')
+
+
+def wait(error: sqlite3.OperationalError, end: float) -> None:
+    """Wait for others, a moment, if that is what the error is about.
+
+    :param end: the time, as ``monotonic`` has it, until which it may be
+    :raises OperationalError: that error, if it is not, or time is up
+    """
+    if not name_of(error).startswith('SQLITE_BUSY') or time.monotonic() > end:
+        raise error
+    time.sleep(_POLL)
+
+
+def name_of(error: BaseException) -> str:
+    """SQLite's name of an error; the binding has errors of its own, without."""
+    return getattr(error, 'sqlite_errorname', '')
 
 
 def opened(path: str, mode: str) -> Connection:
@@ -76,8 +87,13 @@ def opened(path: str, mode: str) -> Connection:
 
 def _prepare(connection: Connection) -> None:
     connection.execute('PRAGMA foreign_keys = ON')
+    # What does not fit into memory would go to the file in the midst of a change,
+    # and lock out those who read.
+    connection.execute('PRAGMA cache_spill = OFF')
     # To remove the journal each time would take longer, and wait for the directory.
-    connection.execute('PRAGMA journal_mode = PERSIST')
+    # Who wants another kind of journal (WAL) has it: to change that, all must wait.
+    if connection.execute('PRAGMA journal_mode').fetchone() == ('delete',):
+        connection.execute('PRAGMA journal_mode = PERSIST')
     # What commits is that the journal's head is overwritten. Less than FULL does not
     # wait for that to reach the disk, and a power cut would take it back.
     connection.execute('PRAGMA synchronous = FULL')
@@ -98,28 +114,39 @@ class Kept:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._left: Edition | None = None
-        self._place: Edition = ()
+        # What the file is if the connection may be used: the whole of an edition, or,
+        # for one that has read nothing yet, which file it is.  Empty: none is open.
+        self._fits: Edition = ()
         self._connection: Connection | None = None
         self._close: cabc.Callable[[], object] = nothing
 
     @contextlib.contextmanager
     def begun(self) -> cabc.Iterator[Connection]:
-        """The connection, in a change that ends with the block, which commits it.
+        """The connection, in a change that ends with the block.
 
-        What fails is taken back.
+        What is not committed in the block is taken back.
 
-        :raises ClaimsError: another thread is writing for so long
+        :raises ClaimsError: another thread is writing for so long; or the file was
+            replaced in the midst of the change
         :raises sqlite3.Error: it cannot be opened, or another process is writing
         """
-        with self._turn():
+        end = time.monotonic() + _WRITER_SECONDS
+        with self._turn(), contextlib.ExitStack() as undo:
+            undo.callback(self._forget)
+            connection = self._begun(end)
             try:
-                with self._begun() as connection:
-                    yield connection
-                self._left = self._same_place()
+                yield connection
             finally:
-                if self._left is None:
-                    self._close()
+                connection.rollback()
+            now = edition(self._path)
+            if place(now) != place(self._fits):
+                raise exceptions.ClaimsError(
+                    self._path,
+                    'it was moved away or replaced while it was written to; what was '
+                    'written is in the one that was there; try again',
+                )
+            self._fits = now or ()
+            undo.pop_all()
 
     @contextlib.contextmanager
     def _turn(self) -> cabc.Iterator[None]:
@@ -134,28 +161,38 @@ class Kept:
         finally:
             self._lock.release()
 
-    def _begun(self) -> Connection:
-        left, self._left = self._left, None
-        if self._connection is not None and self._is(left):
-            self._connection.begin()
-            # It may have been replaced while others were waited for.
-            if self._is(left):
-                return self._connection
-        self._close()
-        self._place = place(edition(self._path))
-        self._connection = opened(self._path, 'rw')
-        self._close = closing(self, self._connection)
-        self._connection.begin()
+    def _begun(self, end: float) -> Connection:
+        """The connection, as soon as nobody else is writing.
+
+        Before each attempt it has to be that of the file that is there: to begin
+        may play back a journal, which is that file's.
+        """
+        while True:
+            connection = self._opened()
+            try:
+                connection.begin()
+            except sqlite3.OperationalError as e:
+                wait(e, end)
+                continue
+            if self._is_of_file():
+                return connection
+            self._forget()
+
+    def _opened(self) -> Connection:
+        if self._connection is None or not self._is_of_file():
+            self._forget()
+            self._fits = place(edition(self._path))
+            self._connection = opened(self._path, 'rw')
+            self._close = closing(self, self._connection)
         return self._connection
 
-    def _is(self, left: Edition | None) -> bool:
-        """Whether the file is as it was left, by this process."""
-        return left is not None and left == edition(self._path)
+    def _is_of_file(self) -> bool:
+        now = edition(self._path) or ()
+        return bool(self._fits) and now[: len(self._fits)] == self._fits
 
-    def _same_place(self) -> Edition | None:
-        """The file as it is left, if it is the one that was opened."""
-        now = edition(self._path)
-        return now if place(now) == self._place else None
+    def _forget(self) -> None:
+        self._close()
+        self._connection, self._close, self._fits = None, nothing, ()
 
 
 def nothing() -> None:

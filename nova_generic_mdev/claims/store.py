@@ -31,6 +31,8 @@ FILE = 'claims.sqlite'
 _T = ty.TypeVar('_T')
 _LOCK_SECONDS = 30.0
 _UNFINISHED = frozenset({'SQLITE_READONLY_ROLLBACK', 'SQLITE_READONLY_CANTLOCK'})
+# What SQLite says where it may not use the journal, among other things.
+_OF_JOURNAL = ('SQLITE_IOERR', 'SQLITE_READONLY', 'SQLITE_CANTOPEN')
 _DAMAGED = frozenset({'SQLITE_CORRUPT', 'SQLITE_NOTADB'})
 
 
@@ -102,7 +104,7 @@ class ClaimStore:
                 with self._watch.reading() as connection:
                     return self._read(connection, read)
             except sqlite3.OperationalError as e:
-                if e.sqlite_errorname not in _UNFINISHED:
+                if opening.name_of(e) not in _UNFINISHED:
                     raise
             # A writer was killed in the middle: it takes the right to write to
             # put back what was before it.
@@ -124,7 +126,7 @@ class ClaimStore:
         """
         with _reported(self.path):
             files.make_directory(self.state_path)
-            with self.locks.held(['claims'], _LOCK_SECONDS):
+            with self._making():
                 if not self.exists():
                     self._make(found)
 
@@ -154,22 +156,39 @@ class ClaimStore:
         with (
             # Not OSError: what the block raises of its own is the block's.
             _reported(self.path, (sqlite3.Error,)),
-            self._writer.begun() as connection,
+            contextlib.ExitStack() as stack,
         ):
-            self._check(connection)
-            self._upgrade(connection)
+            connection = stack.enter_context(self._writer.begun())
+            if self._check(connection) < schema.VERSION:
+                stack.close()
+                self._upgrade()
+                connection = stack.enter_context(self._writer.begun())
+                self._check(connection)
             yield session.Session(connection)
-            with self._watch.unread():
-                connection.execute('COMMIT')
+            self._commit(connection)
 
-    def _upgrade(self, connection: sqlite3.Connection) -> None:
-        """Bring an older record to this version, together with what is changed."""
-        if schema.version(connection) < schema.VERSION:
-            # What is damaged is told as such, and left as it is.
-            session.read(connection, None)
-            schema.upgrade(connection)
+    def _upgrade(self) -> None:
+        """Bring an older record to this version: all of it, or nothing."""
+        # An older release holds this lock from its look at the version to its end.
+        with self._making(), self._writer.begun() as connection:
+            if self._check(connection) < schema.VERSION:
+                # What is damaged is told as such, and left as it is.
+                session.read(connection, None)
+                schema.upgrade(connection)
+                self._commit(connection)
 
-    def _check(self, connection: sqlite3.Connection) -> None:
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        with self._watch.unread():
+            connection.execute('COMMIT')
+
+    def _making(self) -> contextlib.AbstractContextManager[None]:
+        return self.locks.held(['claims'], _LOCK_SECONDS)
+
+    def _check(self, connection: sqlite3.Connection) -> int:
+        """The version of the record, which is one of ours.
+
+        :raises ClaimsError: it is none, is newer, or of another machine
+        """
         version = schema.version(connection)
         if version == 0:
             raise exceptions.ClaimsError(
@@ -189,6 +208,7 @@ class ClaimStore:
                 f'it is of machine {told}, this is {self._machine}; '
                 'each host needs a state path of its own',
             )
+        return version
 
 
 @contextlib.contextmanager
@@ -199,18 +219,24 @@ def _reported(
     try:
         yield
     except kinds as e:
-        raise exceptions.ClaimsError(path, _reason(e)) from e
+        raise exceptions.ClaimsError(path, _reason(path, e)) from e
 
 
-def _reason(error: Exception) -> str:
-    name = getattr(error, 'sqlite_errorname', None) or ''
+def _reason(path: str, error: Exception) -> str:
+    name = opening.name_of(error)
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    if name in _DAMAGED or isinstance(error, session.Damaged):
+    is_no_text = 'decode to UTF-8' in str(error)
+    if name in _DAMAGED or isinstance(error, session.Damaged) or is_no_text:
         return (
             f'{error}; put a copy of it back, or move it away: then what is on the '
             'host counts as found'
         )
     if name.startswith('SQLITE_BUSY'):
-        return f'{error}: another program has it open; end that, and try again'
+        return (
+            f'{error}: another program has it open; "fuser {path}" names it, among '
+            'those that wait; end that, and try again'
+        )
+    if name.startswith(_OF_JOURNAL):
+        return f'{error}; {FILE}-journal beside it has to have its owner and mode'
     return str(error)

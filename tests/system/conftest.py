@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
 from collections.abc import Iterator
 
@@ -33,6 +34,14 @@ for device in pathlib.Path('/sys/bus/mdev/devices').iterdir():
     (device / 'remove').write_text('1')
 """
 _LIBVIRT_HAS_NONE = '[ -z "$(virsh -q nodedev-list --cap mdev)" ]'
+
+
+@pytest.fixture(scope='session', autouse=True)
+def ended_by_signal() -> Iterator[None]:
+    """Who is told to end (SIGTERM) ends the machine first, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope='session')

@@ -30,17 +30,16 @@ test_opening.add(store, *sys.argv[2:])
 """
 
 
+def mdev(uuid, parent='mtty_mtty'):
+    return record.MdevRecord(
+        uuid=uuid, parent=parent, mdev_type='mtty-1', origin=record.Origin.CREATED
+    )
+
+
 def add(store, *uuids):
     with store.transaction() as session:
         for uuid in uuids:
-            session.add_mdev(
-                record.MdevRecord(
-                    uuid=uuid,
-                    parent='mtty_mtty',
-                    mdev_type='mtty-1',
-                    origin=record.Origin.CREATED,
-                )
-            )
+            session.add_mdev(mdev(uuid))
 
 
 def by_another_process(store, *uuids):
@@ -169,3 +168,72 @@ def test_it_is_closed_with_its_store(store, opened):
     del other
     with pytest.raises(sqlite3.ProgrammingError, match='closed'):
         opened[-1].execute('SELECT 1')
+
+
+def test_a_change_that_fills_the_cache_locks_out_nobody_who_reads(store, monkeypatch):
+    monkeypatch.setattr(opening, '_READER_SECONDS', 0.05)
+    with store.transaction() as session:
+        session._connection.execute('PRAGMA cache_size = 1')
+        for number in range(300):
+            uuid = f'dead0000-0000-4000-8000-{number:012x}'
+            session.add_mdev(mdev(uuid, parent='x' * 200))
+        assert store.load(record.Scope(mdevs=frozenset(UUIDS))) == record.Claims()
+    assert len(known(store)) == 300
+
+
+def test_a_record_that_somebody_gave_another_kind_of_journal(store, monkeypatch):
+    monkeypatch.setattr(opening, '_READER_SECONDS', 0.05)
+    with contextlib.closing(sqlite3.connect(store.path)) as connection:
+        connection.execute('PRAGMA journal_mode = WAL')
+    store.load()
+    add(store, UUIDS[0])
+    assert known(store) == {UUIDS[0]}
+
+
+@pytest.mark.parametrize('before', [[], UUIDS[:1]], ids=['first', 'kept'])
+def test_who_waits_writes_to_the_record_that_is_there_then(store, tmp_path, before):
+    add(store, *before)
+    shutil.copy(store.path, tmp_path / 'copy')
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute('BEGIN IMMEDIATE')
+        writer = threading.Thread(target=add, args=(store, UUIDS[1]))
+        writer.start()
+        writer.join(0.1)
+        assert writer.is_alive()
+        os.replace(tmp_path / 'copy', store.path)
+        # Nobody is writing to this one.
+        writer.join(10)
+        assert not writer.is_alive()
+    assert known(store) == {*before, UUIDS[1]}
+
+
+def test_a_record_that_is_replaced_in_the_midst_of_a_change(store, tmp_path):
+    def change():
+        with store.transaction() as session:
+            session.add_mdev(mdev(UUIDS[0]))
+            os.rename(store.path, tmp_path / 'aside')
+            store.create(record.Claims())
+
+    with pytest.raises(exceptions.ClaimsError, match='replaced while it was'):
+        change()
+    assert known(store) == set()
+    add(store, UUIDS[1])
+    assert known(store) == {UUIDS[1]}
+
+
+@pytest.mark.parametrize('before', [[], UUIDS[:1]], ids=['first', 'kept'])
+def test_a_record_that_is_replaced_just_before_a_change(
+    store, tmp_path, monkeypatch, before
+):
+    add(store, *before)
+    shutil.copy(store.path, tmp_path / 'copy')
+    begin = opening.Connection.begin
+
+    def replace_and_begin(connection):
+        monkeypatch.undo()
+        os.replace(tmp_path / 'copy', store.path)
+        begin(connection)
+
+    monkeypatch.setattr(opening.Connection, 'begin', replace_and_begin)
+    add(store, UUIDS[1])
+    assert known(store) == {*before, UUIDS[1]}

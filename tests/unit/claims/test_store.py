@@ -571,6 +571,11 @@ def overwritten(path):
             sql("UPDATE claims SET consumer = 'X'"), 'is damaged', id='consumer-no-uuid'
         ),
         pytest.param(
+            sql("UPDATE mdevs SET parent = CAST(x'ff' AS TEXT)"),
+            'put a copy of it back',
+            id='parent-no-text',
+        ),
+        pytest.param(
             sql("UPDATE claims SET state = 'gone'"), 'is damaged', id='state-unknown'
         ),
     ],

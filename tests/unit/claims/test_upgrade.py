@@ -18,6 +18,7 @@ from nova_generic_mdev import exceptions
 from nova_generic_mdev import record
 from nova_generic_mdev.claims import schema
 from nova_generic_mdev.claims import session
+from nova_generic_mdev.claims import store as store_module
 from tests.unit import scenes
 from tests.unit.claims import processes
 
@@ -230,15 +231,12 @@ def test_it_becomes_what_a_new_one_is(old, tmp_path):
     assert tables(old) == tables(new)
 
 
-def test_what_fails_in_the_block_leaves_the_older_one(old):
-    """It comes with the first change, and goes with it."""
-    before, number = old.load(), version(old)
+def test_what_fails_in_the_block_does_not_take_it_back(old):
+    """Nothing but the change that failed is undone."""
     with pytest.raises(RuntimeError), old.transaction():
         raise RuntimeError
-    assert version(old) == number
-    assert old.load() == before == expected()
-    write(old)
     assert version(old) == schema.VERSION
+    assert old.load() == expected()
 
 
 def test_a_parent_can_be_drained_then(old):
@@ -284,6 +282,24 @@ def test_a_crash_in_the_middle_leaves_the_older_one(old):
     write(old)
     assert version(old) == schema.VERSION
     assert len(old.load().mdevs) == len(MDEVS) + 1001
+
+
+def test_it_waits_for_an_older_release_that_writes(old, monkeypatch):
+    """That holds this lock from its look at the version to the end of its change."""
+    monkeypatch.setattr(store_module, '_LOCK_SECONDS', 0.1)
+    number = version(old)
+    with (
+        old.locks.held(['claims']),
+        pytest.raises(exceptions.ClaimsError, match=r'claims\.lock'),
+    ):
+        write(old)
+    assert version(old) == number
+    # Nor does it hold up what the older release begins meanwhile.
+    with opened(old.path) as connection:
+        connection.execute('BEGIN IMMEDIATE')
+        connection.rollback()
+    write(old)
+    assert version(old) == schema.VERSION
 
 
 def test_several_writers_at_once_bring_it_up_to_date_once(old):
