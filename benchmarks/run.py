@@ -18,6 +18,7 @@ from benchmarks import tables
 from benchmarks import timing
 from benchmarks import trees
 from benchmarks.nova import drivers
+from benchmarks.nova import operations
 from benchmarks.nova import workers
 
 UPDATE, CHANGED, ALLOCATION = 'update', 'update after a change', 'allocation'
@@ -95,14 +96,19 @@ class Run:
             seconds = tuple(once.seconds for once in taken)
             self._note(what, subject, size, seconds=seconds, calls=taken[-1].calls)
 
-    def storms(self, size: hosts.Size) -> None:
+    def storms(
+        self,
+        size: hosts.Size,
+        kinds: cabc.Collection[str] = drivers.KINDS,
+        count: int = operations.STORM,
+    ) -> None:
         """Many at once, by each driver in turns, each time on a host as it was."""
         taken: dict[_Key, list[float]] = {}
         for _ in range(max(1, self._repeats // 2)):
-            for kind in drivers.KINDS:
+            for kind in kinds:
                 with self._worker(kind, size) as worker:
                     worker('allocation')
-                    pair = worker('storm')
+                    pair = worker('storm', count)
                 for what, once in zip((STORM, RELEASES), pair, strict=True):
                     if once is not None:
                         key = what, kind, size

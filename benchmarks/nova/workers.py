@@ -2,27 +2,29 @@
 """A driver on a described host, in a process of its own.
 
 Several are measured in turns, so all of them are there at once; and each rig
-replaces something in the same modules.
+replaces something in the same modules.  ``python -m benchmarks.nova.workers`` is
+such a process: a line of JSON asks for an operation, and one is the answer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import multiprocessing.connection
+import dataclasses
+import json
+import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 import traceback
 import typing as ty
 
 from benchmarks import hosts
-from benchmarks.nova import drivers
-from benchmarks.nova import operations
+from benchmarks import timing
 
-# Nova is imported already; to import it again takes seconds.
-_FORK = multiprocessing.get_context('fork')
-# How often, in seconds, a worker finds out whether anybody will ask it again.
-_WHILE = 5.0
+ON_DISK = 'ours, on disk'
+_PROGRAM = sys.executable, '-W', 'ignore', '-m', 'benchmarks.nova.workers'
+_TREE = pathlib.Path(__file__).parents[2]
 
 
 class Worker(contextlib.ExitStack):
@@ -38,34 +40,32 @@ class Worker(contextlib.ExitStack):
         super().__init__()
         self.kind = kind
         self.size = size
-        work, slow = (
-            pathlib.Path(self.enter_context(directory(place)))
-            for place in (memory, disk)
+        work, slow = (self.enter_context(directory(place)) for place in (memory, disk))
+        state = slow if kind == ON_DISK else work
+        told = json.dumps(dataclasses.asdict(size))
+        process = subprocess.Popen(
+            [*_PROGRAM, kind, told, work, state],
+            cwd=_TREE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        state = (slow if kind == drivers.OURS_ON_DISK else work) / 'state'
-        self._pipe, theirs = _FORK.Pipe()
-        self._process = _FORK.Process(
-            target=_serve, args=(theirs, kind, size, work, state), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        self.callback(self._end)
+        self._questions = ty.cast(ty.IO[str], process.stdin)
+        self._answers = ty.cast(ty.IO[str], process.stdout)
+        self.callback(process.communicate)
 
-    def __call__(self, operation: str) -> ty.Any:
+    def __call__(self, operation: str, *arguments: ty.Any) -> ty.Any:
         """Let it do one of :class:`~.operations.Operations`, by name.
 
         :raises RuntimeError: it failed; with its traceback
         """
-        self._pipe.send(operation)
-        failed, told = self._pipe.recv()
-        if failed:
-            raise RuntimeError(f'{operation} of {self.kind}: {told}')
-        return told
-
-    def _end(self) -> None:
-        # Other workers have this end, too: that it is closed is not seen.
-        self._pipe.send(None)
-        self._process.join()
+        self._questions.write(json.dumps([operation, *arguments]) + '\n')
+        self._questions.flush()
+        answer = self._answers.readline()
+        told = json.loads(answer) if answer else {'error': 'it has ended'}
+        if 'error' in told:
+            raise RuntimeError(f'{operation} of {self.kind}: {told["error"]}')
+        return _heard(told['result'])
 
 
 def directory(above: pathlib.Path) -> tempfile.TemporaryDirectory[str]:
@@ -73,26 +73,39 @@ def directory(above: pathlib.Path) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix='mdev-benchmark-', dir=above)
 
 
-def _serve(
-    pipe: multiprocessing.connection.Connection,
-    kind: str,
-    size: hosts.Size,
-    work: pathlib.Path,
-    state: pathlib.Path,
-) -> None:
-    with drivers.Rig(kind, hosts.Described(size), work, state) as rig:
+def _heard(result: ty.Any) -> ty.Any:
+    if isinstance(result, dict):
+        return timing.Once(**result)
+    return tuple(map(_heard, result)) if isinstance(result, list) else result
+
+
+def _said(result: ty.Any) -> ty.Any:
+    if isinstance(result, timing.Once):
+        return dataclasses.asdict(result)
+    return list(map(_said, result)) if isinstance(result, tuple) else result
+
+
+def _serve(kind: str, size: hosts.Size, work: str, state: str) -> None:
+    # Nova logs there, too.
+    answers = os.fdopen(os.dup(1), 'w')
+    os.dup2(2, 1)
+    from benchmarks.nova import drivers
+    from benchmarks.nova import operations
+
+    described = hosts.Described(size)
+    places = pathlib.Path(work), pathlib.Path(state) / 'state'
+    with drivers.Rig(kind, described, *places) as rig:
         does = operations.Operations(rig)
-        while operation := _asked(pipe):
+        for line in sys.stdin:
+            operation, *arguments = json.loads(line)
             try:
-                pipe.send((False, getattr(does, operation)()))
+                told = {'result': _said(getattr(does, operation)(*arguments))}
             except Exception:  # noqa: BLE001 - of whatever kind, it is told
-                pipe.send((True, traceback.format_exc()))
+                told = {'error': traceback.format_exc()}
+            answers.write(json.dumps(told) + '\n')
+            answers.flush()
 
 
-def _asked(pipe: multiprocessing.connection.Connection) -> str | None:
-    """What to do next; None: nothing more, or who would ask is gone."""
-    asker = multiprocessing.parent_process()
-    while not pipe.poll(_WHILE):
-        if asker is None or not asker.is_alive():
-            return None
-    return ty.cast(str | None, pipe.recv())
+if __name__ == '__main__':
+    _kind, _size, *_places = sys.argv[1:]
+    _serve(_kind, hosts.Size(**json.loads(_size)), *_places)

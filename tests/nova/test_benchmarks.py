@@ -12,7 +12,6 @@ from benchmarks import ratios
 from benchmarks import run as runlib
 from benchmarks import timing
 from benchmarks.nova import drivers
-from benchmarks.nova import operations
 from benchmarks.nova import workers
 
 TINY = hosts.Size(parents=2, types=1, mdevs=2, guests=2)
@@ -23,7 +22,6 @@ class SmokeTest(unittest.TestCase):
         super().setUp()
         with contextlib.ExitStack() as stack:
             place = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            stack.enter_context(mock.patch.object(operations, 'STORM', 8))
             self.addCleanup(stack.pop_all().close)
         self.said = []
         self.run_of = runlib.Run(1, place, place, self.said.append)
@@ -55,22 +53,28 @@ class SmokeTest(unittest.TestCase):
         self.assertEqual(expected, set(bare))
 
     def test_what_many_do_at_once(self):
-        self.run_of.storms(TINY)
-        ours = set(drivers.KINDS) - {drivers.IN_TREE}
-        expected = {(runlib.STORM, kind) for kind in drivers.KINDS}
-        expected |= {(runlib.RELEASES, kind) for kind in ours}
+        self.run_of.storms(TINY, ratios.COMPARED, 8)
+        expected = {(runlib.STORM, kind) for kind in ratios.COMPARED}
+        expected |= {(runlib.RELEASES, drivers.OURS)}
         self.assertEqual(expected, self.told())
 
     def test_what_is_compared_is_measured_in_turns(self):
         asked = []
 
-        def called(worker, operation):
-            asked.append(worker.kind)
-            return timing.Once(seconds=1.0)
+        class Worker(contextlib.ExitStack):
+            def __init__(self, kind, size, *places):
+                super().__init__()
+                self.kind, self.size = kind, size
 
-        with mock.patch.object(workers.Worker, '__call__', called):
+            def __call__(self, operation):
+                asked.append((operation, self.kind))
+                return timing.Once(seconds=1.0)
+
+        with mock.patch.object(workers, 'Worker', Worker):
             self.run_of.together([TINY], ratios.COMPARED)
-        self.assertEqual([drivers.IN_TREE, drivers.OURS] * 3 * 2, asked)
+        operations = 'update', 'update_after_change', 'allocation'
+        turn = drivers.IN_TREE, drivers.OURS
+        self.assertEqual([(o, kind) for o in operations for kind in turn * 2], asked)
 
     def test_what_fails_in_a_worker_is_told(self):
         place = self.run_of._memory
