@@ -2,8 +2,8 @@
 """A driver on a described host, in a process of its own.
 
 Several are measured in turns, so all of them are there at once; and each rig
-replaces something in the same modules.  ``python -m benchmarks.nova.workers`` is
-such a process: a line of JSON asks for an operation, and one is the answer.
+replaces something in the same modules.  A line of JSON asks for an operation, and one
+is the answer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from benchmarks import hosts
 from benchmarks import timing
 
 ON_DISK = 'ours, on disk'
-_PROGRAM = sys.executable, '-W', 'ignore', '-m', 'benchmarks.nova.workers'
+# An older Nova cannot copy its provider tree unless eventlet patched the locks, before
+# all else; where it can do without, "benchmarks.nova" lets it run on threads.
+_START = """
+from nova import monkey_patch
+if not hasattr(monkey_patch, 'patch'):
+    monkey_patch._monkey_patch()
+from benchmarks.nova import workers
+workers.main()
+"""
+_PROGRAM = sys.executable, '-W', 'ignore', '-c', _START
 _TREE = pathlib.Path(__file__).parents[2]
 
 
@@ -106,6 +115,7 @@ def _serve(kind: str, size: hosts.Size, work: str, state: str) -> None:
             answers.flush()
 
 
-if __name__ == '__main__':
-    _kind, _size, *_places = sys.argv[1:]
-    _serve(_kind, hosts.Size(**json.loads(_size)), *_places)
+def main() -> None:
+    """Do what is asked for on standard input."""
+    kind, size, *places = sys.argv[1:]
+    _serve(kind, hosts.Size(**json.loads(size)), *places)
