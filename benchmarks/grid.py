@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections.abc as cabc
 
 from benchmarks import hosts
+from benchmarks import ratios
 from benchmarks import results as resultslib
 from benchmarks import tables
 
@@ -30,8 +31,7 @@ def of(results: resultslib.Results) -> cabc.Iterator[tables.Row]:
 def _compared(
     results: resultslib.Results, what: str, size: hosts.Size
 ) -> tuple[str, str, str]:
-    in_tree = results.find(what, 'in-tree', size)
-    ours = results.find(what, 'ours', size)
+    in_tree, ours = (results.find(what, who, size) for who in ratios.COMPARED)
     return (
         tables.milliseconds(in_tree.times.median),
         tables.milliseconds(ours.times.median),

@@ -32,7 +32,6 @@ from benchmarks import hosts
 from benchmarks import records
 from benchmarks import trees
 from benchmarks.nova import libvirtd
-from benchmarks.nova import workers
 from nova_generic_mdev import model
 from nova_generic_mdev import node_xml
 from nova_generic_mdev.host import nodedev
@@ -41,7 +40,7 @@ from nova_generic_mdev.privileged import mdev as writes
 CONF = nova.conf.CONF
 ROOT = 'here'
 IN_TREE, OURS = 'in-tree', 'ours'
-OURS_ON_DISK, OURS_LIBVIRT = workers.ON_DISK, 'ours, libvirt'
+OURS_ON_DISK, OURS_LIBVIRT = 'ours, on disk', 'ours, libvirt'
 KINDS = IN_TREE, OURS, OURS_ON_DISK, OURS_LIBVIRT
 _CLASSES = {IN_TREE: 'libvirt.LibvirtDriver'}
 _OURS = 'generic_mdev.GenericMdevDriver'

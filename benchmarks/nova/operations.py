@@ -87,13 +87,10 @@ class Operations:
         return most / 2**20
 
     def _second(
-        self,
-        work: cabc.Callable[[], object],
-        before: cabc.Callable[[], object] = _nothing,
-        after: cabc.Callable[[], object] = _nothing,
+        self, work: cabc.Callable[[], object], **around: cabc.Callable[[], object]
     ) -> timing.Once:
-        self._once(work, before, after)
-        return self._once(work, before, after)
+        self._once(work, **around)
+        return self._once(work, **around)
 
     def _once(
         self,

@@ -21,8 +21,9 @@ import typing as ty
 
 from benchmarks import hosts
 from benchmarks import timing
+from benchmarks.nova import drivers
+from benchmarks.nova import operations
 
-ON_DISK = 'ours, on disk'
 # An older Nova cannot copy its provider tree unless eventlet patched the locks, before
 # all else; where it can do without, "benchmarks.nova" lets it run on threads.
 _START = """
@@ -50,7 +51,7 @@ class Worker(contextlib.ExitStack):
         self.kind = kind
         self.size = size
         work, slow = (self.enter_context(directory(place)) for place in (memory, disk))
-        state = slow if kind == ON_DISK else work
+        state = slow if kind == drivers.OURS_ON_DISK else work
         told = json.dumps(dataclasses.asdict(size))
         process = subprocess.Popen(
             [*_PROGRAM, kind, told, work, state],
@@ -98,9 +99,6 @@ def _serve(kind: str, size: hosts.Size, work: str, state: str) -> None:
     # Nova logs there, too.
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
-    from benchmarks.nova import drivers
-    from benchmarks.nova import operations
-
     described = hosts.Described(size)
     places = pathlib.Path(work), pathlib.Path(state) / 'state'
     with drivers.Rig(kind, described, *places) as rig:

@@ -238,5 +238,8 @@ def _reason(path: str, error: Exception) -> str:
             'those that wait; end that, and try again'
         )
     if name.startswith(_OF_JOURNAL):
-        return f'{error}; {FILE}-journal beside it has to have its owner and mode'
+        return (
+            f'{error}; only its owner and root may write to it, and {FILE}-journal '
+            'beside it has to have the same owner and mode'
+        )
     return str(error)
