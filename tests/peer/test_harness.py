@@ -7,6 +7,7 @@ import sys
 import unittest
 
 from tests.peer import selection
+from tests.runner import stream
 
 # One that runs a server, and one that calls the driver's helpers.
 SERVER = r'VGPUTests\.test_create_servers_with_vgpu$'
@@ -54,3 +55,15 @@ class HarnessTest(unittest.TestCase):
     def test_novas_own_driver_in_the_place_of_ours_fails(self):
         last_line = '0 passed, 2 failed, 0 skipped'
         self.assert_ends('absent', last_line, 'a driver was made of', SERVER, HELPER)
+
+
+class PatienceTest(unittest.TestCase):
+    """A process that hangs, with all its tests, is no riddle."""
+
+    def test_one_that_hangs_says_where(self):
+        hangs = 'import threading\nlock = threading.Lock()\nlock.acquire()\n' * 2
+        ran = stream.follow(
+            [sys.executable, '-c', hangs + 'lock.acquire()'], print, seconds=2.0
+        )
+        self.assertTrue(ran.is_cut_short)
+        self.assertIn('File "<string>", line 7 in <module>', ran.said)

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.write('\n')  # after the marks
     _say(telling.text(verdicts))
     if ran.is_cut_short:
-        _say('\n'.join(ran.said.splitlines()[-telling.LOG_LINES :]))
+        _say('\n'.join(ran.said.splitlines()[-telling.STACK_LINES :]))
     _say(telling.total(verdicts))
     outcomes = {verdict.outcome for verdict in verdicts}
     good = judging.Outcome.PASSED in outcomes

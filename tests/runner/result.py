@@ -10,8 +10,10 @@ BAD = {
     'inprogress': 'its process died while it ran',
     'exists': 'it never ran: the process that had to died before',
 }
+#: subunit's word where it never ran; all of a process's tests are told so first
+NEVER_RAN = 'exists'
 #: those whose process is to blame
-LOST = frozenset({'inprogress', 'exists'})
+LOST = frozenset({'inprogress', NEVER_RAN})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

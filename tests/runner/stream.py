@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import typing as ty
 
 import subunit
@@ -18,16 +19,18 @@ import testtools
 
 from tests.runner import result as resultlib
 
-#: As Nova's own tox.ini sets them; a test that hangs ends, and says where.
+#: As Nova's own tox.ini sets them; a test that hangs ends, and says where.  So
+#: does a process, before it is given up.
 ENVIRONMENT = {
     'OS_STDOUT_CAPTURE': '1',
     'OS_STDERR_CAPTURE': '1',
     'OS_TEST_TIMEOUT': '600',
+    'PYTHONFAULTHANDLER': '1',
 }
 
-
-#: seconds without a result after which a run is given up; a storm is one test
-PATIENCE = 1500.0
+#: seconds without a result, beyond what one test may take, until a run is given up
+PATIENCE = 100.0
+_LAST_WORDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,21 +66,25 @@ def run(
     """
     # No history in the tree: two runs at once would write the same one.
     with tempfile.TemporaryDirectory() as history:
-        return follow(_command(path, filters, workers, history), watch)
+        return follow(
+            _command(path, filters, workers, history),
+            watch,
+            seconds=float((ENVIRONMENT | os.environ)['OS_TEST_TIMEOUT']) + PATIENCE,
+        )
 
 
 def follow(
     command: list[str],
     watch: cabc.Callable[[resultlib.Result], None],
     *,
+    seconds: float,
     directory: pathlib.Path | None = None,
-    seconds: float = PATIENCE,
 ) -> Run:
     """Run a command that tells what tests it runs, as a subunit stream.
 
     :param watch: called with each result as it comes
-    :param directory: where to run it; None: here
     :param seconds: without a result, after which it is given up
+    :param directory: where to run it; None: here
     """
     with (
         tempfile.TemporaryFile('w+', errors='replace') as stderr,
@@ -91,6 +98,7 @@ def follow(
 
         results, said = _followed(process.stdout, told)
         process.wait()
+        patience.wait_for_those_given_up()
         stderr.seek(0)
         return Run(results=results, said=said + stderr.read())
 
@@ -113,13 +121,15 @@ def _started(
 class _Patience(contextlib.AbstractContextManager['_Patience']):
     """Ends a run that tells nothing for too long, or that nobody waits for.
 
-    A test's own timeout is no help where the whole process hangs.
+    A test's own timeout is no help where the whole process hangs.  Each process
+    tells then where each of its threads is.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         self._process = process
         self._seconds = seconds
-        self._timer = threading.Timer(seconds, self._end)
+        self._timer = threading.Timer(seconds, self._give_up)
+        self._is_over = False
 
     def __enter__(self) -> ty.Self:
         self._timer.start()
@@ -128,22 +138,33 @@ class _Patience(contextlib.AbstractContextManager['_Patience']):
     def __exit__(self, *_error: object) -> None:
         self._timer.cancel()
         if self._process.poll() is None:
-            self._end()
+            os.killpg(self._process.pid, signal.SIGTERM)
 
     def begin_again(self) -> None:
         """A test has ended: the next may take as long."""
         self._timer.cancel()
-        self._timer = threading.Timer(self._seconds, self._end)
+        self._timer = threading.Timer(self._seconds, self._give_up)
         self._timer.start()
 
-    def _end(self) -> None:
-        os.killpg(self._process.pid, signal.SIGTERM)
+    def wait_for_those_given_up(self) -> None:
+        """Wait, some seconds, for what workers tell after the end of their run."""
+        end = time.monotonic() + _LAST_WORDS
+        with contextlib.suppress(ProcessLookupError):
+            while self._is_over and time.monotonic() < end:
+                os.killpg(self._process.pid, 0)
+                time.sleep(0.05)
+
+    def _give_up(self) -> None:
+        self._is_over = True
+        os.killpg(self._process.pid, signal.SIGABRT)
 
 
 def _command(
     path: str, filters: cabc.Iterable[str], workers: int, history: str
 ) -> list[str]:
-    stestr = [sys.executable, '-m', 'stestr', '--test-path', path, '--top-dir', '.']
+    # Its processes are to say where they are, and not it, at the same time (-E).
+    stestr = [sys.executable, '-E', '-m', 'stestr', '--test-path', path]
+    stestr += ['--top-dir', '.']
     stestr += ['--repo-url', history]
     return [*stestr, 'run', '--subunit', '--concurrency', str(workers), *filters]
 

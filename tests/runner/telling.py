@@ -12,6 +12,8 @@ from tests.runner import result as resultlib
 
 #: how much of a failed test's log is shown
 LOG_LINES = 30
+#: and of where each process was when a run was given up
+STACK_LINES = 250
 _MARKS = {'success': '.', 'skip': 's', 'xfail': 'x'}
 # What XML cannot have in it: a test's output may be anything.
 _NOT_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd]')
@@ -25,9 +27,15 @@ def mark(result: resultlib.Result) -> str:
 def text(verdicts: cabc.Sequence[judging.Verdict]) -> str:
     """What is worth a look: failures in full, then what is off the list."""
     lines: list[str] = []
+    never_ran = 0
     for verdict in verdicts:
-        if verdict.outcome is judging.Outcome.FAILED:
+        if verdict.result.status == resultlib.NEVER_RAN:
+            never_ran += 1
+        elif verdict.outcome is judging.Outcome.FAILED:
             lines += ['', f'FAILED {verdict.result.name}', *_reasons(verdict)]
+    if never_ran:
+        why = resultlib.BAD[resultlib.NEVER_RAN]
+        lines += ['', f'FAILED {never_ran} others: {why}']
     for verdict in verdicts:
         if verdict.outcome is judging.Outcome.PASSED and verdict.why:
             lines += ['', f'NOTE {verdict.result.name}: {verdict.why}']

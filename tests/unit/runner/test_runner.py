@@ -106,3 +106,12 @@ def test_a_failure_shows_its_traceback_whole_and_the_end_of_its_log():
 def test_what_is_off_the_list_is_told():
     verdicts = judging.judge([_result('success')], {'a.test_b': 'why'})
     assert telling.text(verdicts).strip() == (f'NOTE a.test_b: {judging.OFF_THE_LIST}')
+
+
+def test_those_that_never_ran_are_counted_and_do_not_hide_why():
+    results = [_result('inprogress', 'm.T.test_a')]
+    results += [_result('exists', f'm.T.test_{n}') for n in range(70)]
+    shown = telling.text(judging.judge(results, {}))
+    assert 'FAILED m.T.test_a' in shown
+    assert f'FAILED 70 others: {resultlib.BAD["exists"]}' in shown
+    assert len(shown.splitlines()) < 10
