@@ -13,6 +13,7 @@ import warnings
 
 from benchmarks import grid
 from benchmarks import hosts
+from benchmarks import names
 from benchmarks import plot
 from benchmarks import ratios
 from benchmarks import results as resultslib
@@ -80,7 +81,7 @@ def _measured(options: argparse.Namespace) -> resultslib.Results:
         run.programs(size)
     for size in hosts.grid() if options.all else ():
         if size not in _plotted():
-            run.together([size], ratios.COMPARED)
+            run.together([size], names.COMPARED)
     return run.results
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import collections.abc as cabc
 
 from benchmarks import hosts
-from benchmarks import ratios
+from benchmarks import names
 from benchmarks import results as resultslib
 from benchmarks import tables
 
-_WHATS = ('update', 'update after a change', 'allocation')
+_WHATS = names.UPDATE, names.CHANGED, names.ALLOCATION
 HEADER: tables.Row = (
     'P', 'T', 'M', 'G',
     *(heading for what in _WHATS for heading in (f'{what}: in-tree', 'ours', 'times')),
@@ -31,7 +31,7 @@ def of(results: resultslib.Results) -> cabc.Iterator[tables.Row]:
 def _compared(
     results: resultslib.Results, what: str, size: hosts.Size
 ) -> tuple[str, str, str]:
-    in_tree, ours = (results.find(what, who, size) for who in ratios.COMPARED)
+    in_tree, ours = (results.find(what, who, size) for who in names.COMPARED)
     return (
         tables.milliseconds(in_tree.times.median),
         tables.milliseconds(ours.times.median),

@@ -7,14 +7,15 @@ import pathlib
 import typing as ty
 
 from benchmarks import hosts
+from benchmarks import names
 from benchmarks import results as resultslib
 
 _NAMES = {
-    'in-tree': "Nova's driver",
-    'ours': 'this driver, sysfs',
-    'ours, libvirt': 'this driver, libvirt',
+    names.IN_TREE: "Nova's driver",
+    names.OURS: 'this driver, sysfs',
+    names.LIBVIRT: 'this driver, libvirt',
 }
-_COLOURS = {'in-tree': '#b03a2e', 'ours': '#1f618d', 'ours, libvirt': '#7fb3d5'}
+_COLOURS = {names.IN_TREE: '#b03a2e', names.OURS: '#1f618d', names.LIBVIRT: '#7fb3d5'}
 
 
 def draw(results: resultslib.Results, path: pathlib.Path) -> None:
@@ -27,8 +28,8 @@ def draw(results: resultslib.Results, path: pathlib.Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, 3, figsize=(12, 3.6), layout='constrained')
-    _lines(axes[0], results, 'update', 'one update')
-    _lines(axes[1], results, 'allocation', 'one allocation')
+    _lines(axes[0], results, names.UPDATE, 'one update')
+    _lines(axes[1], results, names.ALLOCATION, 'one allocation')
     _types(axes[2], results)
     figure.savefig(path, metadata={'Date': None})
     pyplot.close(figure)
@@ -66,13 +67,13 @@ def _lines(axes: ty.Any, results: resultslib.Results, what: str, title: str) -> 
 def _types(axes: ty.Any, results: resultslib.Results) -> None:
     sizes = by_enabled()
     asked = [size.parents * size.enabled for size in sizes]
-    ours = [results.find('update', 'ours', size).times.median for size in sizes]
+    ours = [results.find(names.UPDATE, names.OURS, size).times.median for size in sizes]
     bare = [
-        results.find('bare reads of an update', 'Python', size).times.median
+        results.find(names.bare(names.UPDATE), names.PYTHON, size).times.median
         for size in sizes
     ]
     for took, name, colour in (
-        (ours, 'this driver, sysfs', _COLOURS['ours']),
+        (ours, 'this driver, sysfs', _COLOURS[names.OURS]),
         (bare, 'bare reads in Python', '#7d6608'),
     ):
         axes.plot(asked, [t * 1000 for t in took], marker='o', label=name, color=colour)

@@ -6,13 +6,11 @@ from __future__ import annotations
 import collections.abc as cabc
 
 from benchmarks import hosts
+from benchmarks import names
 from benchmarks import results as resultslib
 from benchmarks import tables
 
 HEADER: tables.Row = ('what', 'measured', 'to reach')
-#: the drivers that are compared on each host
-COMPARED = _IN_TREE, _OURS = 'in-tree', 'ours'
-_ON_DISK, _LIBVIRT = 'ours, on disk', 'ours, libvirt'
 
 
 def of(results: resultslib.Results) -> list[tables.Row]:
@@ -49,36 +47,38 @@ class _Rows:
 def _updates(results: resultslib.Results) -> cabc.Iterable[tables.Row]:
     rows = _Rows(results)
     for size, name in ((hosts.LARGE, '1 type'), (hosts.MANY_TYPES, '16 types, 1 on')):
-        for what in ('update', 'update after a change'):
-            ours = (what, _OURS, size)
+        for what in (names.UPDATE, names.CHANGED):
+            ours = (what, names.OURS, size)
             about = f'{what}, {name}:'
-            in_tree = (what, _IN_TREE, size)
+            in_tree = (what, names.IN_TREE, size)
             rows.times(f'{about} in-tree / ours', in_tree, ours, 'at least 10 times')
-            bare = (f'bare reads of an {what}', 'Python', size)
+            bare = (names.bare(what), names.PYTHON, size)
             rows.times(
                 f'{about} ours / bare reads in Python', ours, bare, 'at most 3 times'
             )
-            bare = (f'bare reads of an {what}', 'C', size)
+            bare = (names.bare(what), names.C, size)
             rows.times(f'{about} ours / bare reads in C', ours, bare)
-            libvirt = (what, _LIBVIRT, size)
+            libvirt = (what, names.LIBVIRT, size)
             rows.times(f'{about} in-tree / ours over libvirt', in_tree, libvirt)
-    ours = ('update', _OURS, hosts.ALL_ENABLED)
-    bare = ('bare reads of an update', 'Python', hosts.ALL_ENABLED)
+    ours = (names.UPDATE, names.OURS, hosts.ALL_ENABLED)
+    bare = (names.bare(names.UPDATE), names.PYTHON, hosts.ALL_ENABLED)
     rows.times('update, 16 types, all on: ours / bare reads in Python', ours, bare)
     return rows.rows
 
 
 def _allocations(results: resultslib.Results) -> cabc.Iterable[tables.Row]:
     rows = _Rows(results)
-    for who, where in ((_OURS, ''), (_ON_DISK, ', on disk')):
-        ours = ('allocation', who, hosts.LARGE)
-        small = ('allocation', who, hosts.SMALL)
+    for who, where in ((names.OURS, ''), (names.ON_DISK, ', on disk')):
+        ours = (names.ALLOCATION, who, hosts.LARGE)
+        small = (names.ALLOCATION, who, hosts.SMALL)
         about = f'allocation{where}: large host / small host'
         rows.times(about, ours, small, 'at most 1.5 times')
-        in_tree = ('allocation', _IN_TREE, hosts.LARGE)
+        in_tree = (names.ALLOCATION, names.IN_TREE, hosts.LARGE)
         about = f'allocation{where}: in-tree / ours'
         rows.times(about, in_tree, ours, 'at least 50 times')
-        ours, in_tree = (('storm', each, hosts.LARGE) for each in (who, _IN_TREE))
+        ours, in_tree = (
+            (names.STORM, each, hosts.LARGE) for each in (who, names.IN_TREE)
+        )
         about = f'100 allocations by 8 threads{where}: in-tree / ours'
         rows.times(about, in_tree, ours, 'at least 20 times')
     return rows.rows
@@ -93,6 +93,6 @@ _REACH = {
 
 def _programs(results: resultslib.Results) -> cabc.Iterable[tables.Row]:
     for result in results.all:
-        if result.what == 'command':
+        if result.what == names.COMMAND:
             seconds = f'{result.times.median:.2f} s, {result.memory or 0:.0f} MiB'
             yield (f'{result.subject}, {result.size}', seconds, _REACH[result.subject])

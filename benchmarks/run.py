@@ -12,21 +12,19 @@ import typing as ty
 from benchmarks import commands
 from benchmarks import floor
 from benchmarks import hosts
+from benchmarks import names
 from benchmarks import records
 from benchmarks import results as resultslib
 from benchmarks import tables
 from benchmarks import timing
 from benchmarks import trees
-from benchmarks.nova import drivers
 from benchmarks.nova import operations
 from benchmarks.nova import workers
 
-UPDATE, CHANGED, ALLOCATION = 'update', 'update after a change', 'allocation'
-STORM, RELEASES, RECOVERY = 'storm', 'releases of the storm', 'recovery'
 _OPERATIONS = {
-    UPDATE: 'update',
-    CHANGED: 'update_after_change',
-    ALLOCATION: 'allocation',
+    names.UPDATE: 'update',
+    names.CHANGED: 'update_after_change',
+    names.ALLOCATION: 'allocation',
 }
 # What is measured: by what, by whom, on which host.
 _Key = tuple[str, str, hosts.Size]
@@ -58,7 +56,7 @@ class Run:
     def together(
         self,
         sizes: cabc.Collection[hosts.Size],
-        kinds: cabc.Collection[str] = drivers.KINDS,
+        kinds: cabc.Collection[str] = names.KINDS,
         floors: cabc.Container[hosts.Size] = (),
     ) -> None:
         """Updates and allocations on hosts that are compared, in turns.
@@ -71,7 +69,7 @@ class Run:
                 stack.enter_context(self._worker(kind, size))
                 for size in sizes
                 for kind in kinds
-                if size.enabled == 1 or kind != drivers.IN_TREE
+                if size.enabled == 1 or kind != names.IN_TREE
             ]
             bare = {
                 size: stack.enter_context(self._floor(size))
@@ -85,7 +83,7 @@ class Run:
                     )
                     for worker in who
                 }
-                if what != ALLOCATION:
+                if what != names.ALLOCATION:
                     runs |= _bare(what, bare)
                 self._in_turns(runs)
 
@@ -99,7 +97,7 @@ class Run:
     def storms(
         self,
         size: hosts.Size,
-        kinds: cabc.Collection[str] = drivers.KINDS,
+        kinds: cabc.Collection[str] = names.KINDS,
         count: int = operations.STORM,
     ) -> None:
         """Many at once, by each driver in turns, each time on a host as it was."""
@@ -109,7 +107,7 @@ class Run:
                 with self._worker(kind, size) as worker:
                     worker('allocation')
                     pair = worker('storm', count)
-                for what, once in zip((STORM, RELEASES), pair, strict=True):
+                for what, once in zip((names.STORM, names.RELEASES), pair, strict=True):
                     if once is not None:
                         key = what, kind, size
                         taken.setdefault(key, []).append(once.seconds)
@@ -121,20 +119,20 @@ class Run:
         with contextlib.ExitStack() as stack:
             self._in_turns(
                 {
-                    (RECOVERY, kind, size): functools.partial(
+                    (names.RECOVERY, kind, size): functools.partial(
                         stack.enter_context(self._worker(kind, size)), 'recovery'
                     )
-                    for kind in (drivers.IN_TREE, drivers.OURS)
+                    for kind in names.COMPARED
                 }
             )
 
     def memories(self, size: hosts.Size) -> None:
         """What an update needs in memory, beside how long it took."""
-        for kind in drivers.KINDS:
+        for kind in names.KINDS:
             with self._worker(kind, size) as worker:
                 once = worker('update')
                 self._note(
-                    f'{UPDATE}, memory', kind, size,
+                    names.memory(names.UPDATE), kind, size,
                     seconds=(once.seconds,), memory=worker('memory'),
                 )  # fmt: skip
 
@@ -148,7 +146,7 @@ class Run:
             for name, arguments in commands.of_host(work).items():
                 ran = commands.measure(arguments, self._repeats)
                 self._note(
-                    'command', name, size,
+                    names.COMMAND, name, size,
                     seconds=ran.times.seconds, memory=ran.memory,
                 )  # fmt: skip
 
@@ -171,6 +169,6 @@ class Run:
 def _bare(what: str, floors: cabc.Mapping[hosts.Size, floor.Floor]) -> _Runs:
     runs: _Runs = {}
     for size, bare in floors.items():
-        runs[f'bare reads of an {what}', 'Python', size] = bare.in_python
-        runs[f'bare reads of an {what}', 'C', size] = bare.in_c
+        runs[names.bare(what), names.PYTHON, size] = bare.in_python
+        runs[names.bare(what), names.C, size] = bare.in_c
     return runs

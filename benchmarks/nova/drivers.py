@@ -29,6 +29,7 @@ from nova.virt.libvirt import host as nova_host
 from oslo_utils import importutils
 
 from benchmarks import hosts
+from benchmarks import names
 from benchmarks import records
 from benchmarks import trees
 from benchmarks.nova import libvirtd
@@ -39,10 +40,7 @@ from nova_generic_mdev.privileged import mdev as writes
 
 CONF = nova.conf.CONF
 ROOT = 'here'
-IN_TREE, OURS = 'in-tree', 'ours'
-OURS_ON_DISK, OURS_LIBVIRT = 'ours, on disk', 'ours, libvirt'
-KINDS = IN_TREE, OURS, OURS_ON_DISK, OURS_LIBVIRT
-_CLASSES = {IN_TREE: 'libvirt.LibvirtDriver'}
+_CLASSES = {names.IN_TREE: 'libvirt.LibvirtDriver'}
 _OURS = 'generic_mdev.GenericMdevDriver'
 
 
@@ -73,7 +71,7 @@ class Rig(fixtures.Fixture):  # type: ignore[misc]
         name = _CLASSES.get(self.kind, _OURS)
         driver_class = importutils.import_class(f'nova.virt.{name}')
         _configure(self.described)
-        if self.kind != IN_TREE:
+        if self.kind != names.IN_TREE:
             self._prepare_ours()
         api = fake.FakeVirtAPI()
         # Nobody may ask Placement in an update or an allocation.
@@ -96,7 +94,7 @@ class Rig(fixtures.Fixture):  # type: ignore[misc]
         adapter = importutils.import_module('nova_generic_mdev.adapters.nova.hosts')
         self.store = records.store_of(self.described, self._state)
         self._replace(adapter, 'store_of', lambda *_: self.store)
-        if self.kind != OURS_LIBVIRT:
+        if self.kind != names.LIBVIRT:
             self.sysfs = trees.Tree(self.described, self._work / 'sys')
             self._replace(adapter, 'SYSFS', str(self.sysfs.root))
             self._replace(writes, 'create', self.sysfs.create)
@@ -119,7 +117,7 @@ class Rig(fixtures.Fixture):  # type: ignore[misc]
         parents = self.described.parents
         provider = self.providers[parents[number % len(parents)]]
         allocations = {provider: {'resources': {resource_class: 1}}}
-        if self.kind == IN_TREE:
+        if self.kind == names.IN_TREE:
             return list(self.driver._allocate_mdevs(allocations))
         instance = objects.Instance(
             uuid=hosts.consumer(number),
@@ -131,12 +129,12 @@ class Rig(fixtures.Fixture):  # type: ignore[misc]
 
     def start_guest(self, uuid: str) -> None:
         """A guest is defined with an mdev, which Nova's driver knows it by."""
-        if self.kind == IN_TREE:
+        if self.kind == names.IN_TREE:
             self.libvirt.give(uuid)
 
     def take_back(self, number: int, uuid: str) -> None:
         """Make it as it was before an allocation."""
-        if self.kind == IN_TREE:
+        if self.kind == names.IN_TREE:
             self.libvirt.take_back(uuid)
         else:
             self.release(number)

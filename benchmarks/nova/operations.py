@@ -8,6 +8,7 @@ import itertools
 import tracemalloc
 import typing as ty
 
+from benchmarks import names
 from benchmarks import timing
 from benchmarks.nova import drivers
 from tests.nova.storm import crowd
@@ -58,7 +59,7 @@ class Operations:
             self._rig.start_guest(given[number])
 
         allocations = self._once(_many(allocate, size))
-        if self._rig.kind == drivers.IN_TREE:
+        if self._rig.kind == names.IN_TREE:
             return allocations, None
         return allocations, self._once(_many(self._rig.release, size))
 
@@ -67,7 +68,7 @@ class Operations:
 
         With Nova's driver libvirt keeps what was defined, and starts it.
         """
-        if self._rig.kind == drivers.IN_TREE:
+        if self._rig.kind == names.IN_TREE:
             start = self._rig.driver._start_inactive_mediated_devices
             return self._once(start, before=self._rig.libvirt.stop_all)
         recover = self._rig.driver._mdevs.engine.recover

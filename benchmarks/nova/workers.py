@@ -20,6 +20,7 @@ import traceback
 import typing as ty
 
 from benchmarks import hosts
+from benchmarks import names
 from benchmarks import timing
 from benchmarks.nova import drivers
 from benchmarks.nova import operations
@@ -51,7 +52,7 @@ class Worker(contextlib.ExitStack):
         self.kind = kind
         self.size = size
         work, slow = (self.enter_context(directory(place)) for place in (memory, disk))
-        state = slow if kind == drivers.OURS_ON_DISK else work
+        state = slow if kind == names.ON_DISK else work
         told = json.dumps(dataclasses.asdict(size))
         process = subprocess.Popen(
             [*_PROGRAM, kind, told, work, state],

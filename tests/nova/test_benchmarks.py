@@ -8,10 +8,9 @@ import unittest
 from unittest import mock
 
 from benchmarks import hosts
-from benchmarks import ratios
+from benchmarks import names
 from benchmarks import run as runlib
 from benchmarks import timing
-from benchmarks.nova import drivers
 from benchmarks.nova import workers
 
 TINY = hosts.Size(parents=2, types=1, mdevs=2, guests=2)
@@ -33,29 +32,27 @@ class SmokeTest(unittest.TestCase):
 
     def test_every_driver_is_measured_in_every_operation(self):
         self.run_of.together([TINY])
-        whats = runlib.UPDATE, runlib.CHANGED, runlib.ALLOCATION
-        expected = {(what, kind) for what in whats for kind in drivers.KINDS}
+        whats = names.UPDATE, names.CHANGED, names.ALLOCATION
+        expected = {(what, kind) for what in whats for kind in names.KINDS}
         self.assertEqual(expected, self.told())
         calls = {
             (result.what, result.subject): result.calls
             for result in self.run_of.results.all
         }
-        self.assertEqual(2 + 2 * 2 + 2 * 2, calls[runlib.UPDATE, drivers.IN_TREE])
-        self.assertEqual(0, calls[runlib.UPDATE, drivers.OURS])
+        self.assertEqual(2 + 2 * 2 + 2 * 2, calls[names.UPDATE, names.IN_TREE])
+        self.assertEqual(0, calls[names.UPDATE, names.OURS])
 
     def test_the_bare_reads(self):
-        self.run_of.together([TINY], [drivers.OURS], floors=[TINY])
-        bare = [told for told in self.told() if told[0].startswith('bare reads')]
-        whats = runlib.UPDATE, runlib.CHANGED
-        expected = {
-            (f'bare reads of an {w}', s) for w in whats for s in ('Python', 'C')
-        }
+        self.run_of.together([TINY], [names.OURS], floors=[TINY])
+        bare = [told for told in self.told() if told[0].startswith(names.bare(''))]
+        whats = names.UPDATE, names.CHANGED
+        expected = {(names.bare(w), s) for w in whats for s in (names.PYTHON, names.C)}
         self.assertEqual(expected, set(bare))
 
     def test_what_many_do_at_once(self):
-        self.run_of.storms(TINY, ratios.COMPARED, 8)
-        expected = {(runlib.STORM, kind) for kind in ratios.COMPARED}
-        expected |= {(runlib.RELEASES, drivers.OURS)}
+        self.run_of.storms(TINY, names.COMPARED, 8)
+        expected = {(names.STORM, kind) for kind in names.COMPARED}
+        expected |= {(names.RELEASES, names.OURS)}
         self.assertEqual(expected, self.told())
 
     def test_what_is_compared_is_measured_in_turns(self):
@@ -71,22 +68,22 @@ class SmokeTest(unittest.TestCase):
                 return timing.Once(seconds=1.0)
 
         with mock.patch.object(workers, 'Worker', Worker):
-            self.run_of.together([TINY], ratios.COMPARED)
+            self.run_of.together([TINY], names.COMPARED)
         operations = 'update', 'update_after_change', 'allocation'
-        turn = drivers.IN_TREE, drivers.OURS
+        turn = names.COMPARED
         self.assertEqual([(o, kind) for o in operations for kind in turn * 2], asked)
 
     def test_what_fails_in_a_worker_is_told(self):
         place = self.run_of._memory
         with (
-            workers.Worker(drivers.OURS, TINY, place, place) as worker,
+            workers.Worker(names.OURS, TINY, place, place) as worker,
             self.assertRaisesRegex(RuntimeError, "no attribute 'sleep'"),
         ):
             worker('sleep')
 
     def test_what_a_start_needs(self):
         self.run_of.recoveries(TINY)
-        expected = {(runlib.RECOVERY, k) for k in (drivers.IN_TREE, drivers.OURS)}
+        expected = {(names.RECOVERY, k) for k in names.COMPARED}
         self.assertEqual(expected, self.told())
 
     def test_whole_commands(self):

@@ -38,7 +38,8 @@ class HarnessTest(unittest.TestCase):
     def _run(self, driver, *filters):
         done = subprocess.run(
             [sys.executable, '-m', 'tests.runner', 'tests/peer', *filters],
-            env=os.environ | {'PEER_DRIVER': driver},
+            # Shorter than the time after which this one's process is given up.
+            env=os.environ | {'PEER_DRIVER': driver, 'OS_TEST_TIMEOUT': '300'},
             stdout=subprocess.PIPE,
             text=True,
             check=False,
