@@ -177,6 +177,10 @@ class Kept:
             if self._is_of_file():
                 return connection
             self._forget()
+            if time.monotonic() > end:
+                raise exceptions.ClaimsError(
+                    self._path, 'it is being replaced time and again; end what does so'
+                )
 
     def _opened(self) -> Connection:
         if self._connection is None or not self._is_of_file():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import sqlite3
@@ -237,3 +238,21 @@ def test_a_record_that_is_replaced_just_before_a_change(
     monkeypatch.setattr(opening.Connection, 'begin', replace_and_begin)
     add(store, UUIDS[1])
     assert known(store) == {*before, UUIDS[1]}
+
+
+def test_a_record_that_is_replaced_all_the_time_is_not_tried_for_ever(
+    store, monkeypatch
+):
+    inodes = itertools.count()
+    real = opening.edition
+
+    def ever_another(path):
+        pid, device, _, *rest = real(path)
+        return (pid, device, next(inodes), *rest)
+
+    monkeypatch.setattr(opening, 'edition', ever_another)
+    monkeypatch.setattr(opening, '_WRITER_SECONDS', 0.1)
+    with pytest.raises(exceptions.ClaimsError, match='time and again'):
+        add(store, UUIDS[0])
+    monkeypatch.undo()
+    assert known(store) == set()
