@@ -35,9 +35,7 @@ class Decided:
     tree: tuple[providers.Current, ...]
     update: Update
 
-    def still_holds(
-        self, view: publishing.View, tree: tuple[providers.Current, ...]
-    ) -> bool:
+    def still_holds(self, view: publishing.View, tree: ty.Any, root: str) -> bool:
         """Whether the host, the record and Placement are as they were, all of them.
 
         A look that finds nothing new gives the same snapshot again, and so does the
@@ -48,7 +46,7 @@ class Decided:
             view.snapshot is before.snapshot
             and view.claims is before.claims
             and view.published is before.published
-            and tree == self.tree
+            and publishing.is_as(tree, root, self.tree)
         )
 
 
@@ -121,9 +119,10 @@ class Inventories(base.Base):
     def _update_of(
         self, view: publishing.View, provider_tree: ty.Any, root: str
     ) -> Update:
+        before = self._decided
+        if before is not None and before.still_holds(view, provider_tree, root):
+            return before.update
         tree = publishing.current(provider_tree, root)
-        if self._decided is not None and self._decided.still_holds(view, tree):
-            return self._decided.update
         offered = publishing.offer(view, root, tree)
         doubts: list[str] = []
 

@@ -114,6 +114,24 @@ def current(
         )
 
 
+def is_as(tree: ty.Any, root: str, before: cabc.Collection[providers.Current]) -> bool:
+    """Whether :func:`current` would be the same; it takes a third of the time."""
+    with tree.lock:
+        nodes = _below(top for top in tree.roots if top.name == root)
+        return len(nodes) == len(before) and all(map(_is_as, nodes, before))
+
+
+def _is_as(node: ty.Any, was: providers.Current) -> bool:
+    return (
+        (node.generation or 0) == was.generation
+        and node.inventory == was.inventories
+        and node.traits == was.traits
+        and node.uuid == was.uuid
+        and node.name == was.name
+        and node.parent_uuid == was.parent
+    )
+
+
 def _below(tops: cabc.Iterable[ty.Any]) -> list[ty.Any]:
     nodes = list(tops)
     for node in nodes:

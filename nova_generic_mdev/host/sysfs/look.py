@@ -14,6 +14,7 @@ from nova_generic_mdev import names
 from nova_generic_mdev.host.sysfs import tree as sysfs_tree
 
 TYPES = 'mdev_supported_types'
+COUNT = 'available_instances'
 
 # Ten digits hold every number that could be in range.
 _NUMBER = re.compile(r'0*([0-9]{1,10})', re.ASCII)
@@ -134,9 +135,7 @@ class Look:
             return None
         return model.MdevType(
             id=type_id,
-            available_instances=self._attempt(
-                self._count, f'{path}/available_instances', type_id
-            ),
+            available_instances=self._attempt(self._count, f'{path}/{COUNT}', type_id),
             device_api=self._attempt(self._word, f'{path}/device_api', type_id),
             name=self._attempt(self._optional_word, f'{path}/name', type_id),
             description=self._attempt(self._optional, f'{path}/description', type_id),

@@ -6,6 +6,10 @@ from __future__ import annotations
 import collections.abc as cabc
 
 from nova_generic_mdev import model
+from nova_generic_mdev.host.sysfs import look
+
+#: pairs of a type and the path of an attribute, below the root
+Counts = tuple[tuple[str, str], ...]
 
 
 @model.value
@@ -14,12 +18,15 @@ class Known:
 
     :param inode: of its link in ``class/mdev_bus``
     :param path: of its directory, below the root
+    :param counts: where it tells how many more it could have, by type, of the types
+        that are counted in every look
     """
 
     sysname: str
     inode: int
     path: str
     parent: model.Parent
+    counts: Counts
 
 
 @model.value
@@ -30,3 +37,18 @@ class Memory:
     known: cabc.Mapping[str, Known]
     mdevs: cabc.Mapping[tuple[str, int], model.Mdev]
     snapshot: model.HostSnapshot
+
+
+def counts(
+    path: str, types: cabc.Iterable[str], only: cabc.Container[str] | None = None
+) -> Counts:
+    """Where a parent tells how many more it could have of its types, or just these.
+
+    :param path: of its directory, below the root
+    """
+    above = f'{path}/{look.TYPES}'
+    return tuple(
+        (each, f'{above}/{each}/{look.COUNT}')
+        for each in types
+        if only is None or each in only
+    )

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import collections.abc as cabc
 import dataclasses
+import functools
 import os
 
 from nova_generic_mdev import exceptions
@@ -104,6 +105,7 @@ class RememberingReader:
                 inode=links.get(look.parent.sysname, 0),
                 path=look.path,
                 parent=self._plain(look.parent),
+                counts=memories.counts(look.path, look.parent.types, self._counted),
             )
             for look in looks
             if look.parent is not None
@@ -152,7 +154,7 @@ class RememberingReader:
     ) -> model.HostSnapshot:
         """Look at what can have changed; the same snapshot, if nothing has."""
         known = {
-            name: self._recounted(each, self._counted)
+            name: self._recounted(each, each.counts)
             for name, each in memory.known.items()
         }
         mdevs = self._mdevs(memory, bus)
@@ -208,25 +210,24 @@ class RememberingReader:
             if self._tree.inode(link) != known.inode:
                 raise _Unfamiliar
             children = self._tree.entries(known.path)
-            parents[name] = self._recounted(known, known.parent.types).parent
+            counts = memories.counts(known.path, known.parent.types)
+            parents[name] = self._recounted(known, counts).parent
             for child in filter(sysfs_look.is_uuid, children):
                 mdevs[child] = self._mdev(child, known)
         return model.HostSnapshot(parents=parents, mdevs=mdevs)
 
     def _recounted(
-        self, known: memories.Known, types: cabc.Container[str]
+        self, known: memories.Known, counts: memories.Counts
     ) -> memories.Known:
         """A parent with what it can give now of these types."""
         kinds = known.parent.types
         changed = {}
-        for type_id, kind in kinds.items():
-            if type_id in types:
-                path = f'{known.path}/{sysfs_look.TYPES}/{type_id}/available_instances'
-                left = sysfs_look.number(path, self._tree.text(path))
-                if left != kind.available_instances:
-                    changed[type_id] = dataclasses.replace(
-                        kind, available_instances=left
-                    )
+        for type_id, path in counts:
+            left = _number(self._tree.raw(path))
+            if left != kinds[type_id].available_instances:
+                changed[type_id] = dataclasses.replace(
+                    kinds[type_id], available_instances=left
+                )
         if not changed:
             return known
         parent = dataclasses.replace(known.parent, types={**kinds, **changed})
@@ -240,3 +241,10 @@ class RememberingReader:
         if not is_there or type_id not in known.parent.types:
             raise _Unfamiliar
         return model.Mdev(uuid=uuid, parent=known.parent.name, mdev_type=type_id)
+
+
+# Most counts are one of a few numbers.
+@functools.lru_cache(maxsize=1024)
+def _number(raw: bytes) -> int:
+    """The number that an attribute tells; what is none, the other reader tells of."""
+    return sysfs_look.number('', sysfs_tree.decoded('', raw))

@@ -53,6 +53,13 @@ class Tree:
 
         :raises InvalidValue: it is too long, or is not text
         """
+        return decoded(path, self.raw(path))
+
+    def raw(self, path: str) -> bytes:
+        """An attribute's value as it is; :func:`decoded` makes text of it.
+
+        :raises InvalidValue: it is too long
+        """
         handle = os.open(self._at(path), _READ)
         try:
             raw = os.read(handle, _PAGE + 1)
@@ -60,10 +67,7 @@ class Tree:
             os.close(handle)
         if len(raw) > _PAGE:
             raise _invalid(path, raw, f'longer than {_PAGE} bytes')
-        try:
-            return raw.decode().strip()
-        except UnicodeDecodeError:
-            raise _invalid(path, raw, 'it is not UTF-8 text') from None
+        return raw
 
     def link(self, path: str) -> str:
         """Where a link points, as it is written in the link."""
@@ -86,6 +90,17 @@ class Tree:
 
     def _at(self, path: str) -> str:
         return self._prefix + path
+
+
+def decoded(path: str, raw: bytes) -> str:
+    """An attribute's value without the white space around it.
+
+    :raises InvalidValue: it is not text
+    """
+    try:
+        return raw.decode().strip()
+    except UnicodeDecodeError:
+        raise _invalid(path, raw, 'it is not UTF-8 text') from None
 
 
 def _invalid(path: str, raw: bytes, why: str) -> exceptions.InvalidValue:

@@ -135,6 +135,57 @@ def test_what_a_tree_has_from_the_root_down():
     )
 
 
+def _trees():
+    """A tree, and such that are not quite the same."""
+
+    def made(name='host_p', above=ROOT, generation=7, total=9, traits=(MARK,)):
+        tree = tree_of(host_q=({A: inv(3)}, {MARK}))
+        tree.new_child(name, above, uuid='uuid of p', generation=generation)
+        tree.update_inventory(name, {A: {'total': total}})
+        tree.update_traits(name, traits)
+        return tree
+
+    def removed():
+        tree = made()
+        tree.remove('host_p')
+        return tree
+
+    def added():
+        tree = made()
+        tree.new_child('host_r', ROOT, uuid='uuid of r')
+        return tree
+
+    def replaced():
+        tree = removed()
+        tree.new_child('host_p', ROOT, uuid='another', generation=7)
+        tree.update_inventory('host_p', {A: {'total': 9}})
+        tree.update_traits('host_p', [MARK])
+        return tree
+
+    return made(), {
+        'another name': made(name='host_o'),
+        'below another': made(above='host_q'),
+        'another generation': made(generation=8),
+        'another total': made(total=8),
+        'one more trait': made(traits=(MARK, 'CUSTOM_X')),
+        'no trait': made(traits=()),
+        'it was removed': removed(),
+        'one more': added(),
+        'another uuid': replaced(),
+    }
+
+
+def test_a_tree_is_as_it_was_until_something_in_it_is_not():
+    tree, others = _trees()
+    before = publishing.current(tree, ROOT)
+    tree.new_root('shares', 'uuid of another')
+    assert publishing.is_as(tree, ROOT, before)
+    for what, other in others.items():
+        assert publishing.current(other, ROOT) != before, what
+        assert not publishing.is_as(other, ROOT, before), what
+        assert publishing.is_as(other, ROOT, publishing.current(other, ROOT)), what
+
+
 # What may be taken away
 
 CLOSED = {A: inv(4, 4)}

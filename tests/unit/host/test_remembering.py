@@ -31,7 +31,7 @@ class Tree(sysfs.Tree):
         self.accesses = collections.Counter()
 
     def __getattribute__(self, name):
-        if name in {'entries', 'inodes', 'inode', 'text', 'link', 'resolve', 'exists'}:
+        if name in {'entries', 'inodes', 'inode', 'raw', 'link', 'resolve', 'exists'}:
             self.accesses[name] += 1
         return super().__getattribute__(name)
 
@@ -110,7 +110,7 @@ def test_the_first_look_tells_what_is_there(scene):
 
 def test_a_look_again_reads_the_lists_and_the_counts_of_enabled_types(scene):
     assert scene.look() is scene.first
-    assert scene.tree.accesses == {'inodes': 2, 'text': 3}
+    assert scene.tree.accesses == {'inodes': 2, 'raw': 3}
 
 
 def test_however_many_types_and_mdevs_there_are(tmp_path):
@@ -123,7 +123,7 @@ def test_however_many_types_and_mdevs_there_are(tmp_path):
     assert len(reader.snapshot().mdevs) > 1
     tree.accesses.clear()
     reader.snapshot()
-    assert tree.accesses == {'inodes': 2, 'text': 8}
+    assert tree.accesses == {'inodes': 2, 'raw': 8}
 
 
 def count(scene):
@@ -243,7 +243,7 @@ def test_a_look_at_one_parent_counts_all_of_its_types(scene):
         'nvidia-11': 15, 'nvidia-18': 0, 'nvidia-22': 0,
     }  # fmt: skip
     # The link, the directory, three counts and the type of an mdev.
-    assert scene.tree.accesses == {'inode': 1, 'entries': 1, 'text': 3, 'link': 1}
+    assert scene.tree.accesses == {'inode': 1, 'entries': 1, 'raw': 3, 'link': 1}
 
 
 def test_a_parent_that_is_not_there_is_left_out(scene):
