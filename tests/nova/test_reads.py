@@ -11,6 +11,7 @@ import threading
 import unittest
 
 from benchmarks import hosts
+from benchmarks import names
 from benchmarks.nova import drivers
 
 SMALL = hosts.SMALL
@@ -60,7 +61,7 @@ class Reads(unittest.TestCase):
 
     def test_an_update_reads_one_count_of_each_enabled_type(self):
         for size in (SMALL, LARGE):
-            rig = self.rig(drivers.OURS, size)
+            rig = self.rig(names.OURS, size)
             tree = rig.copied_tree()
             rig.update(tree)
             paths = self.read(lambda rig=rig, tree=tree: rig.update(tree))
@@ -70,7 +71,7 @@ class Reads(unittest.TestCase):
     def test_an_allocation_reads_as_much_of_a_large_host_as_of_a_small_one(self):
         read = {}
         for size in (SMALL, hosts.Size(parents=64, types=1, mdevs=64, guests=64)):
-            rig = self.rig(drivers.OURS, size)
+            rig = self.rig(names.OURS, size)
             rig.allocate(0)
             rig.update(rig.copied_tree())
             read[size] = len(self.read(lambda rig=rig: rig.allocate(65)))
@@ -79,14 +80,14 @@ class Reads(unittest.TestCase):
         self.assertLessEqual(max(read.values()), read[SMALL] + 3, read)
 
     def test_an_allocation_over_libvirt_reads_no_guest(self):
-        rig = self.rig(drivers.OURS_LIBVIRT, LARGE)
+        rig = self.rig(names.LIBVIRT, LARGE)
         rig.allocate(0)
         self.assertEqual(0, rig.libvirt.calls['XMLDesc of guests'])
         self.assertLess(rig.libvirt.calls.total(), 24, rig.libvirt.calls)
 
     def test_nova_s_driver_reads_every_guest(self):
         """What is compared with: it asks about each parent, mdev and guest."""
-        rig = self.rig(drivers.IN_TREE, LARGE)
+        rig = self.rig(names.IN_TREE, LARGE)
         rig.allocate(0)
         self.assertEqual(64, rig.libvirt.calls['XMLDesc of guests'])
         rig.libvirt.calls.clear()
@@ -96,7 +97,7 @@ class Reads(unittest.TestCase):
         self.assertEqual(calls, rig.libvirt.calls.total())
 
     def test_what_changed_on_the_host_is_in_the_next_update(self):
-        rig = self.rig(drivers.OURS, SMALL)
+        rig = self.rig(names.OURS, SMALL)
         for _ in range(2):
             rig.update(rig.tree)
         rig.sysfs.create(hosts.address(3), 'nvidia-1', hosts.consumer(1))
@@ -105,7 +106,7 @@ class Reads(unittest.TestCase):
         self.assertEqual([0, 0, 0, 1, 0, 0, 0, 0], [t['reserved'] for t in told])
 
     def test_what_others_did_to_the_tree_is_put_right(self):
-        rig = self.rig(drivers.OURS, SMALL)
+        rig = self.rig(names.OURS, SMALL)
         rig.update(rig.tree)
         before = self.inventories(rig)
         name = next(iter(before))
