@@ -66,5 +66,5 @@ class PatienceTest(unittest.TestCase):
         ran = stream.follow(
             [sys.executable, '-c', hangs + 'lock.acquire()'], print, seconds=2.0
         )
-        self.assertTrue(ran.is_cut_short)
+        self.assertTrue(ran.is_cut_short and ran.given_up)
         self.assertIn('File "<string>", line 7 in <module>', ran.said)

@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
         telling.junit(verdicts, options.junit)
     sys.stdout.write('\n')  # after the marks
     _say(telling.text(verdicts))
-    if ran.is_cut_short:
+    if ran.given_up:
+        _say('\nNOTE it was given up: no test had ended for too long, nor had the run')
+    if ran.is_cut_short or ran.given_up:
         _say('\n'.join(ran.said.splitlines()[-telling.STACK_LINES :]))
     _say(telling.total(verdicts))
     outcomes = {verdict.outcome for verdict in verdicts}

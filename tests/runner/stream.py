@@ -39,10 +39,12 @@ class Run:
 
     :param results: by the test's name, in the order in which they ended
     :param said: what is no test's: why some could not even be imported
+    :param given_up: its processes had to be ended, be it after the last test
     """
 
     results: cabc.Mapping[str, resultlib.Result]
     said: str
+    given_up: bool = False
 
     @property
     def is_cut_short(self) -> bool:
@@ -98,9 +100,9 @@ def follow(
 
         results, said = _followed(process.stdout, told)
         process.wait()
-        patience.wait_for_those_given_up()
+        given_up = patience.wait_for_those_given_up()
         stderr.seek(0)
-        return Run(results=results, said=said + stderr.read())
+        return Run(results=results, said=said + stderr.read(), given_up=given_up)
 
 
 def _started(
@@ -146,13 +148,17 @@ class _Patience(contextlib.AbstractContextManager['_Patience']):
         self._timer = threading.Timer(self._seconds, self._give_up)
         self._timer.start()
 
-    def wait_for_those_given_up(self) -> None:
-        """Wait, some seconds, for what workers tell after the end of their run."""
+    def wait_for_those_given_up(self) -> bool:
+        """Wait, some seconds, for what workers tell after the end of their run.
+
+        :returns: whether there are any
+        """
         end = time.monotonic() + _LAST_WORDS
         with contextlib.suppress(ProcessLookupError):
             while self._is_over and time.monotonic() < end:
                 os.killpg(self._process.pid, 0)
                 time.sleep(0.05)
+        return self._is_over
 
     def _give_up(self) -> None:
         self._is_over = True
