@@ -25,15 +25,7 @@ from benchmarks import timing
 from benchmarks.nova import drivers
 from benchmarks.nova import operations
 
-# An older Nova cannot copy its provider tree unless eventlet patched the locks, before
-# all else; where it can do without, "benchmarks.nova" lets it run on threads.
-_START = """
-from nova import monkey_patch
-if not hasattr(monkey_patch, 'patch'):
-    monkey_patch._monkey_patch()
-from benchmarks.nova import workers
-workers.main()
-"""
+_START = 'from benchmarks.nova import workers; workers.main()'
 _PROGRAM = sys.executable, '-W', 'ignore', '-c', _START
 _TREE = pathlib.Path(__file__).parents[2]
 
