@@ -6,6 +6,8 @@ from __future__ import annotations
 UPDATE, CHANGED, ALLOCATION = 'update', 'update after a change', 'allocation'
 STORM, RELEASES, RECOVERY = 'storm', 'releases of the storm', 'recovery'
 COMMAND = 'command'
+#: an update, and the most that it had in memory beside what was there
+MEMORY = f'{UPDATE}, memory'
 
 #: the drivers: Nova's own, and this one with its record and its looks elsewhere
 KINDS = IN_TREE, OURS, ON_DISK, LIBVIRT = (
@@ -23,8 +25,3 @@ PYTHON, C = 'Python', 'C'
 def bare(what: str) -> str:
     """The reads that no driver can avoid in an update."""
     return f'bare reads of an {what}'
-
-
-def memory(what: str) -> str:
-    """The same, when the memory of the whole process was measured."""
-    return f'{what}, memory'

@@ -132,7 +132,7 @@ class Run:
             with self._worker(kind, size) as worker:
                 once = worker('update')
                 self._note(
-                    names.memory(names.UPDATE), kind, size,
+                    names.MEMORY, kind, size,
                     seconds=(once.seconds,), memory=worker('memory'),
                 )  # fmt: skip
 

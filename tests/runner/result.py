@@ -4,14 +4,14 @@
 import collections.abc as cabc
 import dataclasses
 
+#: subunit's word where it never ran; all of a process's tests are told so first
+NEVER_RAN = 'exists'
 #: subunit's words for what is not as it should be; beside them there is ``fail``
 BAD = {
     'uxsuccess': 'it passed, and says of itself that it fails',
     'inprogress': 'its process died while it ran',
-    'exists': 'it never ran: the process that had to died before',
+    NEVER_RAN: 'it never ran: the process that had to died before',
 }
-#: subunit's word where it never ran; all of a process's tests are told so first
-NEVER_RAN = 'exists'
 #: those whose process is to blame
 LOST = frozenset({'inprogress', NEVER_RAN})
 

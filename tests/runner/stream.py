@@ -44,7 +44,7 @@ class Run:
 
     results: cabc.Mapping[str, resultlib.Result]
     said: str
-    given_up: bool = False
+    given_up: bool
 
     @property
     def is_cut_short(self) -> bool:
@@ -100,9 +100,10 @@ def follow(
 
         results, said = _followed(process.stdout, told)
         process.wait()
-        given_up = patience.wait_for_those_given_up()
+        patience.wait_for_those_given_up()
         stderr.seek(0)
-        return Run(results=results, said=said + stderr.read(), given_up=given_up)
+        said += stderr.read()
+        return Run(results=results, said=said, given_up=patience.given_up)
 
 
 def _started(
@@ -131,7 +132,8 @@ class _Patience(contextlib.AbstractContextManager['_Patience']):
         self._process = process
         self._seconds = seconds
         self._timer = threading.Timer(seconds, self._give_up)
-        self._is_over = False
+        #: whether the processes had to be ended
+        self.given_up = False
 
     def __enter__(self) -> ty.Self:
         self._timer.start()
@@ -148,20 +150,16 @@ class _Patience(contextlib.AbstractContextManager['_Patience']):
         self._timer = threading.Timer(self._seconds, self._give_up)
         self._timer.start()
 
-    def wait_for_those_given_up(self) -> bool:
-        """Wait, some seconds, for what workers tell after the end of their run.
-
-        :returns: whether there are any
-        """
+    def wait_for_those_given_up(self) -> None:
+        """Wait, some seconds, for what workers tell after the end of their run."""
         end = time.monotonic() + _LAST_WORDS
         with contextlib.suppress(ProcessLookupError):
-            while self._is_over and time.monotonic() < end:
+            while self.given_up and time.monotonic() < end:
                 os.killpg(self._process.pid, 0)
                 time.sleep(0.05)
-        return self._is_over
 
     def _give_up(self) -> None:
-        self._is_over = True
+        self.given_up = True
         os.killpg(self._process.pid, signal.SIGABRT)
 
 
@@ -170,8 +168,7 @@ def _command(
 ) -> list[str]:
     # Its processes are to say where they are, and not it, at the same time (-E).
     stestr = [sys.executable, '-E', '-m', 'stestr', '--test-path', path]
-    stestr += ['--top-dir', '.']
-    stestr += ['--repo-url', history]
+    stestr += ['--top-dir', '.', '--repo-url', history]
     return [*stestr, 'run', '--subunit', '--concurrency', str(workers), *filters]
 
 
@@ -186,7 +183,7 @@ def _followed(
         one = _result(test)
         results.pop(one.name, None)
         results[one.name] = one
-        if one.status != 'exists':
+        if one.status != resultlib.NEVER_RAN:
             watch(one)
 
     sink = testtools.CopyStreamResult([testtools.StreamToDict(keep), said])

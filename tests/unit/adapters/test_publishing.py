@@ -138,9 +138,11 @@ def test_what_a_tree_has_from_the_root_down():
 def _trees():
     """A tree, and such that are not quite the same."""
 
-    def made(name='host_p', above=ROOT, generation=7, total=9, traits=(MARK,)):
+    def made(
+        name='host_p', uuid='u', above=ROOT, generation=7, total=9, traits=(MARK,)
+    ):
         tree = tree_of(host_q=({A: inv(3)}, {MARK}))
-        tree.new_child(name, above, uuid='uuid of p', generation=generation)
+        tree.new_child(name, above, uuid=uuid, generation=generation)
         tree.update_inventory(name, {A: {'total': total}})
         tree.update_traits(name, traits)
         return tree
@@ -155,13 +157,6 @@ def _trees():
         tree.new_child('host_r', ROOT, uuid='uuid of r')
         return tree
 
-    def replaced():
-        tree = removed()
-        tree.new_child('host_p', ROOT, uuid='another', generation=7)
-        tree.update_inventory('host_p', {A: {'total': 9}})
-        tree.update_traits('host_p', [MARK])
-        return tree
-
     return made(), {
         'another name': made(name='host_o'),
         'below another': made(above='host_q'),
@@ -171,7 +166,7 @@ def _trees():
         'no trait': made(traits=()),
         'it was removed': removed(),
         'one more': added(),
-        'another uuid': replaced(),
+        'another uuid': made(uuid='another'),
     }
 
 
